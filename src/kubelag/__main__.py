@@ -1,0 +1,7 @@
+"""`python -m kubelag`."""
+
+import sys
+
+from kubelag.cli.main import main
+
+sys.exit(main())

@@ -1,0 +1,1 @@
+"""One file per cause: pure judgement over evidence and timeline."""

@@ -1,0 +1,88 @@
+"""The command line: finds the one command's file, runs it, turns errors into exit codes."""
+
+import argparse
+import importlib
+import signal
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+from typing import NamedTuple, Protocol
+
+from kubelag import __version__
+from kubelag.errors import KubelagError
+
+
+class Command(NamedTuple):
+    """A command's name and one-line summary, so that `--help` loads no command."""
+
+    name: str
+    summary: str
+
+
+class CommandModule(Protocol):
+    """What `kubelag.cli.<name>` offers."""
+
+    DESCRIPTION: str
+
+    def configure(self, parser: argparse.ArgumentParser) -> None: ...
+    def run(self, args: argparse.Namespace) -> int: ...
+
+
+COMMANDS = (
+    Command("explain", "say why a command is slow here, and prove it"),
+    Command("fix", "plan, apply, verify or undo a remedy"),
+    Command("run", "run one command with its disk syncs turned into no-ops"),
+    Command("lab", "bring up a real place to be slow in, and take it down"),
+    Command("completion", "print shell completions"),
+)
+
+
+def command_module(name: str) -> ModuleType:
+    """The module of one command, imported only now: start-up is part of what we sell."""
+    return importlib.import_module(f"kubelag.cli.{name}")
+
+
+def build_parser(*wanted: str) -> argparse.ArgumentParser:
+    """The parser with every command named, and the wanted ones filled in."""
+    parser = argparse.ArgumentParser(
+        prog="kubelag",
+        description="Why is this Kubernetes command slow on this machine?",
+        epilog="Start with: kubelag explain kubectl get nodes",
+    )
+    parser.add_argument("--version", action="version", version=f"kubelag {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, summary in COMMANDS:
+        module = command_module(name) if name in wanted else None
+        sub = commands.add_parser(
+            name,
+            help=summary,
+            description=module.DESCRIPTION if module else None,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            add_help=module is not None,
+        )
+        if module:
+            module.configure(sub)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the only place where errors become exit codes."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    wanted = next((word for word in words if not word.startswith("-")), "")
+    try:
+        args = build_parser(wanted).parse_args(words)
+        return int(command_module(args.command).run(args))
+    except KubelagError as error:
+        print(f"kubelag: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("kubelag: interrupted", file=sys.stderr)
+        return 128 + signal.SIGINT
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 128 + signal.SIGPIPE
+
+
+def plugin_main() -> int:
+    """`kubectl lag get nodes`: the same as `kubelag explain kubectl get nodes`."""
+    return main(["explain", "kubectl", *sys.argv[1:]])

@@ -1,0 +1,55 @@
+"""One root error with an exit code; every message is one sentence with the next step in it."""
+
+
+class KubelagError(Exception):
+    """What a user is told; never shown as a traceback.
+
+    Args:
+        message: One sentence that names the file, field or host.
+        next_step: What the user can do about it.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, next_step: str = "") -> None:
+        super().__init__(message if not next_step else f"{message}; {next_step}")
+        self.message = message
+        self.next_step = next_step
+
+
+class UsageError(KubelagError):
+    """The command line asks for something that cannot be meant."""
+
+    exit_code = 2
+
+
+class CommandNotFoundError(KubelagError):
+    """The command to explain does not exist (exit code as a shell's)."""
+
+    exit_code = 127
+
+
+class CommandNotExecutableError(KubelagError):
+    """The command to explain exists and may not be run (exit code as a shell's)."""
+
+    exit_code = 126
+
+
+class KubeconfigError(KubelagError):
+    """A kubeconfig is missing, unreadable, malformed, or points nowhere."""
+
+
+class BundleError(KubelagError):
+    """A bundle is missing, damaged, or of a version that this kubelag does not read."""
+
+
+class RefusedError(KubelagError):
+    """Something was asked for that could change or repeat what must not be."""
+
+
+class RemedyError(KubelagError):
+    """A remedy could not be applied, verified or undone; nothing was left half done."""
+
+
+class LabError(KubelagError):
+    """The lab lacks a part, or a part did not come up."""

@@ -1,0 +1,1 @@
+"""How Kubernetes clients find their server, credentials and cache; reads, never writes."""

@@ -1,0 +1,1 @@
+"""The discovery cache as kubectl lays it out."""

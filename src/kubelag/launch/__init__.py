@@ -1,0 +1,1 @@
+"""Starts a process with something taken away from it."""

@@ -1,0 +1,1 @@
+"""What the rest of kubelag talks about: frozen dataclasses and nothing that runs."""

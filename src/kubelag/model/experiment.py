@@ -1,0 +1,70 @@
+"""What a counterfactual measured: interleaved runs with one factor removed, and without."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Outcome = Literal["measured", "not_applicable", "failed", "out_of_budget"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arm:
+    """One way of running the command, timed unobserved."""
+
+    name: str
+    """`unchanged`, `unchanged_again`, `placebo`, or the experiment's id."""
+    walls_ns: tuple[int, ...]
+    """One wall time a block, in the order of the blocks."""
+    exit_codes: tuple[int, ...] = ()
+    """One a block; an arm whose exit codes differ from the unchanged arm's proves nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A paired difference: how much time was saved."""
+
+    saving_ns: int
+    """Median of the paired differences; negative where the arm was slower."""
+    low_ns: int
+    high_ns: int
+    """95 % interval."""
+    pairs: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experiment:
+    """One factor removed, and what it saved."""
+
+    id: str
+    """For example `fsync_suppressed`."""
+    outcome: Outcome
+    why: str = ""
+    """Why it was not run or failed, or what the arm was."""
+    command: str = ""
+    """How a user can repeat the treated arm by hand."""
+    estimate: Estimate | None = None
+    knock_on_ns: int = 0
+    """Time that moved to other disk factors once this one was gone, seen in an observed run."""
+    knock_on_what: str = ""
+    """Where it moved to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """All experiments on one command, made of shared random blocks."""
+
+    arms: tuple[Arm, ...] = ()
+    experiments: tuple[Experiment, ...] = ()
+    same_against_same: Estimate | None = None
+    """Unchanged against unchanged: what this machine's noise alone looks like."""
+    placebo: Estimate | None = None
+    """Unchanged against the same wrapper with nothing removed."""
+    stopped: str = ""
+    """Which rule ended the blocks."""
+
+    def experiment(self, name: str) -> Experiment | None:
+        """The named experiment, None where it was not considered."""
+        return next((one for one in self.experiments if one.id == name), None)
+
+    def arm(self, name: str) -> Arm | None:
+        """The named arm, None where it did not run."""
+        return next((arm for arm in self.arms if arm.name == name), None)

@@ -1,0 +1,51 @@
+"""What a cause says of itself, and what the proof made of that."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+VerdictValue = Literal["proven", "likely", "contributing", "ruled_out", "unknown"]
+Standing = Literal["suspected", "ruled_out", "unknown"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """One thing seen that speaks for or against a cause."""
+
+    text: str
+    """A sentence or clause with its figure and unit."""
+    observer: str
+    """Who saw it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where the knowledge comes from."""
+
+    title: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """One cause's opinion over evidence and timeline, before any proof."""
+
+    cause: str
+    """For example `discovery_cache_fsync`."""
+    standing: Standing
+    sentence: str
+    """The cause in one sentence, with versions; or why it is ruled out, with the figure."""
+    factor: str | None = None
+    """The factor of the timeline that it stands for."""
+    low_ns: int = 0
+    high_ns: int = 0
+    """What removing it should save: [exclusive, union] of its factor."""
+    arithmetic: str = ""
+    """The sum by hand, for example `235 fsyncs x 42 ms = 9.9 s`."""
+    facts: tuple[Fact, ...] = ()
+    missing: tuple[str, ...] = ()
+    """What could not be seen, for `unknown`."""
+    experiments: tuple[str, ...] = ()
+    """Ids of the experiments that can prove it, best first."""
+    remedies: tuple[str, ...] = ()
+    """Ids of remedies, best first."""
+    sources: tuple[Source, ...] = ()

@@ -1,0 +1,1 @@
+"""The only collectors of evidence, one file per observer."""

@@ -1,0 +1,1 @@
+"""Pure: events to spans to critical path to seconds per factor."""
