@@ -1,4 +1,4 @@
-"""The report, exactly as `--format json` publishes it (schema/report-1.json). Seconds throughout."""
+"""The report as `--format json` publishes it (schema/report-1.json). Seconds throughout."""
 
 from dataclasses import dataclass, field
 from typing import Literal

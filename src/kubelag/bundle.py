@@ -1,0 +1,1 @@
+"""Saves what was seen to one directory, and reads it back elsewhere."""

@@ -1,0 +1,1 @@
+"""Observe, attribute, judge, prove, report."""
