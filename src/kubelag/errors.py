@@ -39,6 +39,10 @@ class KubeconfigError(KubelagError):
     """A kubeconfig is missing, unreadable, malformed, or points nowhere."""
 
 
+class CredentialError(KubelagError):
+    """A kubeconfig user's exec plugin failed, hung, or said something that is no credential."""
+
+
 class BundleError(KubelagError):
     """A bundle is missing, damaged, or of a version that this kubelag does not read."""
 

@@ -120,6 +120,8 @@ class DiskSample:
     write_bytes: int
     read_ms: int
     write_ms: int
+    io_ms: int | None = None
+    """Time during which at least one request was in flight."""
     flushes: int | None = None
     flush_ms: int | None = None
 
@@ -191,6 +193,8 @@ class CacheDirectory:
     mount_point: str | None = None
     device: str | None = None
     """Kernel name of the block device, None where there is none."""
+    real_root: str | None = None
+    """The root with every link resolved, as descriptors show it."""
     link_target: str | None = None
     """Where the root points if it is a symbolic link."""
     problem: str | None = None
@@ -253,3 +257,8 @@ class Evidence:
     def look(self, observer: str) -> Look | None:
         """What the named observer said of itself, None where it was never asked."""
         return next((look for look in self.looks if look.observer == observer), None)
+
+    def has_looked(self, observer: str) -> bool:
+        """Whether the named observer really looked."""
+        look = self.look(observer)
+        return look is not None and look.state == "looked"

@@ -28,6 +28,12 @@ class Plan:
     changes: tuple[Change, ...]
     warnings: tuple[str, ...] = ()
     already_applied: bool = False
+    obstacle: str = ""
+    """Why `apply` would refuse, in one sentence; empty where it would not."""
+    next_step: str = ""
+    """What to do about the obstacle."""
+    commands: tuple[str, ...] = ()
+    """What to type instead, where kubelag itself changes nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

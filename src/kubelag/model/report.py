@@ -63,6 +63,8 @@ class VerdictLine:
     evidence: tuple[Fact, ...]
     sources: tuple[Source, ...]
     remedies: tuple[str, ...]
+    missing: tuple[str, ...] = ()
+    """What could not be seen, for `unknown`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

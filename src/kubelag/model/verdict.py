@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from kubelag.model.remedy import Advice
+
 VerdictValue = Literal["proven", "likely", "contributing", "ruled_out", "unknown"]
 Standing = Literal["suspected", "ruled_out", "unknown"]
 
@@ -47,5 +49,7 @@ class Judgement:
     experiments: tuple[str, ...] = ()
     """Ids of the experiments that can prove it, best first."""
     remedies: tuple[str, ...] = ()
-    """Ids of remedies, best first."""
+    """Ids of remedies that kubelag itself can plan, best first."""
+    advice: tuple[Advice, ...] = ()
+    """What a person can do where kubelag has no remedy of its own."""
     sources: tuple[Source, ...] = ()

@@ -1,0 +1,116 @@
+"""The API server, or the path to it, takes long to answer.
+
+What it is
+    An overloaded API server or etcd, priority-and-fairness queues, slow admission or
+    authentication webhooks, or a long way to the server. The client only waits.
+
+How it is told apart
+    Requests are in flight for most of the time, each of them slow, the single bare request
+    (`get --raw`) too. The client's log cannot tell the server from the way to it.
+
+What it costs
+    A legacy cold run waits for about four answers in series and the rest in parallel; a warm run
+    waits for one.
+
+Versions
+    All clients.
+
+Sources
+    Kubernetes scalability SLOs (a single-object call within 1 s at the 99th percentile).
+"""
+
+from kubelag.causes.contract import (
+    Case,
+    could_not_look,
+    median_ns,
+    percent,
+    plural,
+    seconds,
+    unknown,
+)
+from kubelag.model.remedy import Advice
+from kubelag.model.verdict import Fact, Judgement, Source
+from kubelag.timeline.factors import DISCOVERY, TARGET
+
+ID = "api_server_slow"
+
+# A healthy API server answers discovery and small reads in single-digit milliseconds (measured on
+# the lab's real one); 100 ms for the median request is arbitrary, ten times that.
+SLOW_REQUEST_NS = 100_000_000
+
+_SOURCES = (
+    Source(
+        title="Kubernetes API call latency SLO",
+        url="https://github.com/kubernetes/community/blob/master/sig-scalability/slos/api_call_latency.md",
+    ),
+)
+
+
+class ApiServerSlow:
+    """See the module."""
+
+    id = ID
+    title = "the API server or the way to it is slow"
+
+    def judge(self, case: Case) -> Judgement:
+        """Look at the typical request and at the time spent waiting for answers."""
+        if missing := could_not_look(case, ["debug_log"]):
+            return unknown(ID, "how long requests took was not seen", missing)
+        took = [request.end_ns - request.start_ns for request in case.evidence.requests]
+        if not took:
+            return unknown(ID, "the client's log names no request", ("debug_log: no request",))
+        typical_ns = median_ns(took)
+        waited_ns = case.critical_ns(DISCOVERY, TARGET)
+        if typical_ns < SLOW_REQUEST_NS or not case.is_notable(waited_ns):
+            return Judgement(
+                cause=ID,
+                standing="ruled_out",
+                sentence=(
+                    f"{plural(len(took), 'request')}, {seconds(typical_ns)} each (median), "
+                    f"{seconds(waited_ns)} of waiting in all"
+                ),
+                factor=TARGET,
+            )
+        return _suspected(case, len(took), typical_ns, waited_ns)
+
+
+def _suspected(case: Case, count: int, typical_ns: int, waited_ns: int) -> Judgement:
+    return Judgement(
+        cause=ID,
+        standing="suspected",
+        sentence=(
+            f"the API server, or the way to it, takes {seconds(typical_ns)} (median) for each of "
+            f"{plural(count, 'request')}; {case.client} waits for the answers {seconds(waited_ns)}"
+        ),
+        factor=DISCOVERY if case.critical_ns(DISCOVERY) else TARGET,
+        low_ns=case.exclusive_ns(DISCOVERY),
+        high_ns=case.union_ns(DISCOVERY),
+        arithmetic=(
+            f"{seconds(waited_ns)} of waiting / {seconds(typical_ns)} a request = "
+            f"{waited_ns / typical_ns:.1f} answers waited for in series"
+        ),
+        facts=(
+            Fact(
+                text=(
+                    f"requests were waited for during {seconds(waited_ns)}, "
+                    f"{percent(waited_ns, case.attribution.wall_ns)} of the wall time"
+                ),
+                observer="debug_log",
+            ),
+        ),
+        experiments=("request_bare",),
+        advice=(
+            Advice(
+                id="look-at-the-server",
+                summary=(
+                    "ask the server and the way to it: send one request from a control-plane node, "
+                    "then look at the server's own figures"
+                ),
+                commands=(
+                    "kubectl get --raw /livez?verbose",
+                    "kubectl get --raw /metrics | grep apiserver_request_duration_seconds_sum",
+                ),
+            ),
+        ),
+        sources=_SOURCES,
+    )

@@ -1,0 +1,136 @@
+"""Opening, renaming and closing the client's cache files is slow.
+
+What it is
+    For every group-version the client creates, chmods, closes and renames a small file, and a
+    warm run opens each of them three times. On NFS, SMB, FUSE and under file scanners each call
+    may cost milliseconds. On a slow local disk a single rename may wait for the journal: ext4
+    holds up metadata changes while it commits, and a commit takes as long as the disk needs.
+
+How it is told apart
+    The seconds are spent in file calls other than fsync below the cache directory. A network file
+    system is slow cold and warm; the journal wait shows as one or few long renames in a cold run,
+    and in clients that never sync (kubectl 1.25 and later) too.
+
+What it costs
+    Three to eight calls for each group-version, each at the file system's latency; or the time of
+    one journal commit. The same command with its cache on memory proves it.
+
+Versions
+    All. From 1.26 aggregated discovery saves requests, but still writes every file.
+
+Sources
+    kubernetes/kubernetes issue 78664 (NFS homes); openshift/origin issue 17441 (network drive).
+"""
+
+from kubelag.causes.contract import (
+    Case,
+    could_not_look,
+    percent,
+    plural,
+    seconds,
+    unknown,
+)
+from kubelag.model.evidence import Syscall
+from kubelag.model.verdict import Fact, Judgement, Source
+from kubelag.timeline.factors import CACHE_FILES
+from kubelag.timeline.spans import FSYNCS, is_in_cache
+
+ID = "cache_metadata_slow"
+
+_JOURNALLING = frozenset({"ext3", "ext4", "xfs", "jfs", "btrfs"})
+# One call that takes this part of the time of all is a wait for something, not a slow file
+# system; half is arbitrary.
+_SINGLE_WAIT_RATIO = 0.5
+
+_SOURCES = (
+    Source(
+        title="kubectl is slow with a home on NFS (kubernetes#78664)",
+        url="https://github.com/kubernetes/kubernetes/issues/78664",
+    ),
+)
+
+
+class CacheMetadataSlow:
+    """See the module."""
+
+    id = ID
+    title = "the file system of the cache is slow"
+
+    def judge(self, case: Case) -> Judgement:
+        """Compare the time in cache file calls with the wall time."""
+        if missing := could_not_look(case, ["syscalls"]):
+            return unknown(ID, "how long cache files took was not seen", missing)
+        calls = _cache_calls(case)
+        spent_ns = case.union_ns(CACHE_FILES)
+        if case.is_notable(spent_ns):
+            return _suspected(case, calls, spent_ns)
+        if case.is_incomplete and _is_narrow(case):
+            missing = ("every file call: only syncs and renames were watched",)
+            return unknown(ID, "other calls on cache files were not watched", missing)
+        watched = "renames" if _is_narrow(case) else "file calls"
+        return Judgement(
+            cause=ID,
+            standing="ruled_out",
+            sentence=f"{len(calls):,} {watched} on cache files took {seconds(spent_ns)}",
+            factor=CACHE_FILES,
+        )
+
+
+def _is_narrow(case: Case) -> bool:
+    look = case.evidence.look("syscalls")
+    return look is not None and look.how.endswith("narrow")
+
+
+def _cache_calls(case: Case) -> list[Syscall]:
+    evidence = case.evidence
+    return [
+        call
+        for call in evidence.syscalls
+        if call.name not in FSYNCS and is_in_cache(call.path, evidence.cache)
+    ]
+
+
+def _suspected(case: Case, calls: list[Syscall], spent_ns: int) -> Judgement:
+    slowest = max(calls, key=lambda call: call.end_ns - call.start_ns)
+    slowest_ns = slowest.end_ns - slowest.start_ns
+    return Judgement(
+        cause=ID,
+        standing="suspected",
+        sentence=_sentence(case, calls, slowest, spent_ns),
+        factor=CACHE_FILES,
+        low_ns=case.exclusive_ns(CACHE_FILES),
+        high_ns=spent_ns,
+        arithmetic=f"{plural(len(calls), 'file call')} on the cache = {seconds(spent_ns)}",
+        facts=(
+            Fact(
+                text=(
+                    f"{plural(len(calls), 'file call')} on cache files took {seconds(spent_ns)}, "
+                    f"{percent(spent_ns, case.attribution.wall_ns)} of the wall time"
+                ),
+                observer="syscalls",
+            ),
+            Fact(
+                text=f"the slowest, {slowest.name} to {slowest.path}, took {seconds(slowest_ns)}",
+                observer="syscalls",
+            ),
+        ),
+        experiments=("cache_on_memory", "cache_warm"),
+        remedies=("cache-in-memory",),
+        sources=_SOURCES,
+    )
+
+
+def _sentence(case: Case, calls: list[Syscall], slowest: Syscall, spent_ns: int) -> str:
+    cache = case.evidence.cache
+    file_system = (cache.file_system if cache else None) or "its file system"
+    on = f"{file_system} on {cache.device}" if cache and cache.device else file_system
+    slowest_ns = slowest.end_ns - slowest.start_ns
+    if file_system in _JOURNALLING and slowest_ns >= _SINGLE_WAIT_RATIO * spent_ns:
+        return (
+            f"one {slowest.name} in the cache of {case.client} waited {seconds(slowest_ns)} for "
+            f"the journal of {on}, whose disk is slow to commit"
+        )
+    return (
+        f"the cache of {case.client} lies on {on}, where {plural(len(calls), 'file call')} "
+        f"took {seconds(spent_ns)}"
+    )

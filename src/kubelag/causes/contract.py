@@ -1,0 +1,107 @@
+"""What a cause is given, and the few helpers that all causes share."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Protocol
+
+from kubelag.model.attribution import Attribution, Factor
+from kubelag.model.evidence import Evidence
+from kubelag.model.verdict import Judgement
+
+# Under this nobody waits: 50 ms is half of the 0.1 s that people perceive as instant (Nielsen,
+# Usability Engineering, 1993); 5 % of the wall time is arbitrary.
+NOTABLE_NS = 50_000_000
+NOTABLE_RATIO = 0.05
+# Above this share of unexplained time "cause incomplete" is said (design, arbitrary).
+UNEXPLAINED_RATIO = 0.20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One observed run with its division of the wall time."""
+
+    evidence: Evidence
+    attribution: Attribution
+
+    @property
+    def client(self) -> str:
+        """For example `kubectl 1.20.2`."""
+        client = self.evidence.client
+        name = client.kind if client.kind != "unknown" else client.name
+        return f"{name} {client.version}" if client.version else name
+
+    @property
+    def is_incomplete(self) -> bool:
+        """Whether too much of the wall time has no explanation."""
+        return self.attribution.unexplained_ns > UNEXPLAINED_RATIO * self.attribution.wall_ns
+
+    def is_notable(self, spent_ns: int) -> bool:
+        """Whether that much time is worth a word."""
+        return spent_ns >= max(NOTABLE_NS, NOTABLE_RATIO * self.attribution.wall_ns)
+
+    def exclusive_ns(self, *factors: Factor) -> int:
+        """The least that removing the factors should save."""
+        return sum(self.attribution.share(factor).exclusive_ns for factor in factors)
+
+    def critical_ns(self, *factors: Factor) -> int:
+        """The factors' part of the critical path."""
+        return sum(self.attribution.share(factor).critical_ns for factor in factors)
+
+    def union_ns(self, *factors: Factor) -> int:
+        """The most that removing the factors can save."""
+        whole_ns = sum(self.attribution.share(factor).union_ns for factor in factors)
+        return min(whole_ns, self.attribution.wall_ns)
+
+
+class Cause(Protocol):
+    """One file in this package; its module docstring is its page in the manual."""
+
+    id: str
+    title: str
+    """The trouble in a few words, for lists."""
+
+    def judge(self, case: Case) -> Judgement:
+        """An opinion; pure."""
+
+
+def seconds(ns: float) -> str:
+    """`9.87 s` from a second up, `42 ms` below, `0.4 ms` below ten: three digits at most."""
+    if ns >= 9_999_500_000:  # noqa: PLR2004 - where two decimals would make four digits
+        return f"{ns / 1e9:.1f} s"
+    if ns >= 999_500_000:  # noqa: PLR2004 - where rounding reaches a second
+        return f"{ns / 1e9:.2f} s"
+    return f"{ns / 1e6:.0f} ms" if ns >= 9_950_000 else f"{ns / 1e6:.1f} ms"  # noqa: PLR2004 - the same
+
+
+def median_ns(values: Iterable[int]) -> int:
+    """The median, zero of nothing."""
+    known = sorted(values)
+    return round(median(known)) if known else 0
+
+
+def percent(part: float, whole: float) -> str:
+    """`97 %`; a dash where there is no whole."""
+    return f"{100 * part / whole:.0f} %" if whole else "-"
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 fsync`, `235 fsyncs`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def could_not_look(case: Case, observers: Sequence[str]) -> tuple[str, ...]:
+    """Why each of the observers did not look; empty where all of them did."""
+    reasons = []
+    for name in observers:
+        look = case.evidence.look(name)
+        if look is None:
+            reasons.append(f"{name}: not asked")
+        elif look.state != "looked":
+            reasons.append(f"{name}: {look.how}")
+    return tuple(reasons)
+
+
+def unknown(cause: str, what: str, missing: tuple[str, ...]) -> Judgement:
+    """A judgement that nothing can be said, and what was missing for it."""
+    return Judgement(cause=cause, standing="unknown", sentence=what, missing=missing)

@@ -1,0 +1,187 @@
+"""`kubelag explain`: run a command under observation, say where its seconds went, prove it."""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from kubelag.errors import KubelagError, UsageError
+
+if TYPE_CHECKING:
+    from kubelag.engine.explain import Explained
+
+DESCRIPTION = """\
+Run a command under observation, say where every second went, and prove the cause by removing
+that one factor and running the command again.
+
+  kubelag explain kubectl get nodes            as it is, with your own cache
+  kubelag explain --cold kubectl get nodes     with a fresh cache on the same file system
+  kubelag explain --save bundle/ kubectl get nodes
+  kubelag explain --from bundle/               the same report from what was saved, anywhere
+
+Nothing of yours is changed. Only commands that are known to read are run again; any other is
+refused, or watched exactly once with --once. The exit code is the command's own; 130 after
+Ctrl-C, with the report of what was seen."""
+
+_INTERRUPTED = 128 + signal.SIGINT
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `kubelag explain`."""
+    parser.usage = "kubelag explain [options] [--] COMMAND..."
+    parser.add_argument(
+        "--cold",
+        action="store_true",
+        help="use a fresh cache directory on the same file system; your own cache is left alone",
+    )
+    parser.add_argument(
+        "--once",
+        action="store_true",
+        help="watch one single run of a command that may change something; it is never repeated",
+    )
+    parser.add_argument(
+        "--no-proof", action="store_true", help="only observe: run the command once and no more"
+    )
+    parser.add_argument(
+        "--budget",
+        type=_positive_seconds,
+        default=180.0,
+        metavar="SECONDS",
+        help="begin no round of experiments that would end later (default: %(default).0f)",
+    )
+    parser.add_argument("--format", metavar="NAME", help="terminal, plain or json")
+    parser.add_argument(
+        "--output", type=Path, metavar="FILE", help="write the report here, not to standard output"
+    )
+    parser.add_argument(
+        "--save", type=Path, metavar="DIRECTORY", help="keep everything that was seen in a bundle"
+    )
+    parser.add_argument(
+        "--from",
+        dest="source",
+        type=Path,
+        metavar="DIRECTORY",
+        help="make the report from a saved bundle; nothing is run",
+    )
+    parser.add_argument(
+        "--show-output", action="store_true", help="let the observed run's own output through"
+    )
+    parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
+    parser.add_argument("argv", nargs=argparse.REMAINDER, metavar="COMMAND...")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Explain a command, or a bundle."""
+    argv = tuple(args.argv[1:] if args.argv[:1] == ["--"] else args.argv)
+    if bool(argv) == (args.source is not None):
+        raise UsageError(
+            "explain needs either a command or --from a bundle",
+            "try: kubelag explain kubectl get nodes",
+        )
+    if args.format:
+        _check_format(args.format)
+    with _termination_as_interrupt():
+        return _from_bundle(args) if args.source else _explain(argv, args)
+
+
+def _explain(argv: tuple[str, ...], args: argparse.Namespace) -> int:
+    from kubelag.bundle import save  # noqa: PLC0415 - start-up is part of what we sell
+    from kubelag.cli.progress import teller_for  # noqa: PLC0415 - the same
+    from kubelag.engine.explain import Wish, explain  # noqa: PLC0415 - the same
+
+    teller = teller_for(quiet=args.quiet, budget_s=args.budget)
+    wish = Wish(
+        argv=argv,
+        env=_environment(),
+        cold=args.cold,
+        once=args.once,
+        prove=not args.no_proof,
+        budget_s=args.budget,
+        show_output=args.show_output,
+    )
+    try:
+        explained = explain(wish, teller)
+    finally:
+        teller.close()
+    evidence = explained.judged.case.evidence
+    if args.save:
+        save(args.save, evidence, explained.trial)
+    _write(explained, args)
+    run_ = evidence.run
+    if run_.interrupted or explained.trial.stopped == "interrupted":
+        return _INTERRUPTED
+    return 128 + run_.signal if run_.signal else run_.exit_code or 0
+
+
+def _from_bundle(args: argparse.Namespace) -> int:
+    from kubelag.bundle import load  # noqa: PLC0415 - start-up is part of what we sell
+    from kubelag.causes.catalogue import all_causes  # noqa: PLC0415 - the same
+    from kubelag.engine.explain import Explained  # noqa: PLC0415 - the same
+    from kubelag.engine.reporting import judge  # noqa: PLC0415 - the same
+
+    bundle = load(args.source)
+    _write(Explained(judged=judge(bundle.evidence, all_causes()), trial=bundle.trial), args)
+    return 0
+
+
+def _write(explained: "Explained", args: argparse.Namespace) -> None:
+    from kubelag.engine.reporting import report_on  # noqa: PLC0415 - start-up is part of what we sell
+    from kubelag.remedies.catalogue import advise  # noqa: PLC0415 - the same
+    from kubelag.report.formats import default_format, writer  # noqa: PLC0415 - the same
+
+    report = report_on(explained.judged, explained.trial, advise)
+    with ExitStack() as stack:
+        stream = stack.enter_context(_opened(args.output)) if args.output else sys.stdout
+        writer(args.format or default_format(stream))(report, stream)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[TextIO]:
+    """A report names hosts and paths: it is the owner's to share, so 0600 if it is new."""
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        message = f"the report cannot be written to {path} ({error.strerror})"
+        raise KubelagError(message, "choose another --output") from error
+    with os.fdopen(fd, "w", encoding="utf-8") as stream:
+        yield stream
+
+
+@contextmanager
+def _termination_as_interrupt() -> Iterator[None]:
+    """SIGTERM cleans up as Ctrl-C does."""
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _environment() -> Mapping[str, str]:
+    from kubelag.launch.no_sync import environment_as_started  # noqa: PLC0415 - as above
+
+    return environment_as_started(os.environ)
+
+
+def _check_format(name: str) -> None:
+    from kubelag.report.formats import writer  # noqa: PLC0415 - start-up is part of what we sell
+
+    writer(name)
+
+
+def _positive_seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above zero")
+    return value

@@ -1,0 +1,106 @@
+"""The whole loop for one command: observe, judge, prove; the report is made of what it returns."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from kubelag.causes.catalogue import all_causes
+from kubelag.engine.observing import Manner, needs_depth, observe
+from kubelag.engine.proving import prove
+from kubelag.engine.reporting import Judged, judge
+from kubelag.engine.setting import Setting, look_at, refuse_unsafe
+from kubelag.errors import RefusedError
+from kubelag.experiments.contract import NotApplicableError
+from kubelag.experiments.scratch import Scratch
+from kubelag.experiments.trial import Progress
+from kubelag.model.evidence import Evidence
+from kubelag.model.experiment import Trial
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What the user asked for."""
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(repr=False)
+    cold: bool = False
+    once: bool = False
+    """Watch one run of a command that may change something."""
+    prove: bool = True
+    budget_s: float = 180.0
+    show_output: bool = False
+
+
+class Teller(Progress, Protocol):
+    """Who is told how the explanation goes."""
+
+    def stage(self, text: str) -> None:
+        """What begins now."""
+
+    def watching(self, elapsed_s: float) -> None:
+        """The observed run goes on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explained:
+    """What a bundle keeps: the report is made from this alone."""
+
+    judged: Judged
+    trial: Trial
+
+
+def explain(wish: Wish, teller: Teller) -> Explained:
+    """Explain one command.
+
+    Raises:
+        KubelagError: With one clear sentence, before anything is run that must not be.
+    """
+    setting = look_at(wish.argv, wish.env)
+    refuse_unsafe(setting, cold=wish.cold, once=wish.once)
+    with Scratch(setting.cache) as scratch:
+        teller.stage("watching one run")
+        if setting.repeatable.is_repeatable:
+            scratch.snapshot(cold=wish.cold)
+        first = _with_cold_cache(setting, scratch) if wish.cold else setting
+        manner = Manner(show_output=wish.show_output, tick=teller.watching)
+        evidence = observe(first, manner, shown=wish.argv, cold=wish.cold)
+        if needs_depth(evidence):
+            evidence = _look_deeper(wish, setting, scratch, teller, evidence)
+        judged = judge(evidence, all_causes())
+        trial = Trial()
+        if wish.prove and _may_prove(evidence):
+            trial = prove(judged, setting, scratch, teller, wish.budget_s)
+        return Explained(judged=judged, trial=trial)
+
+
+def _may_prove(evidence: Evidence) -> bool:
+    """Only what is known to change nothing is repeated, and only what ended by itself."""
+    return evidence.repeatable and not evidence.run.interrupted and evidence.run.signal is None
+
+
+def _look_deeper(
+    wish: Wish, setting: Setting, scratch: Scratch, teller: Teller, evidence: Evidence
+) -> Evidence:
+    """A second run in the same cache state, with every file call watched."""
+    teller.stage("watching every file call of a second run")
+    try:
+        again = _with_cold_cache(setting, scratch)
+    except RefusedError:
+        return evidence
+    manner = Manner(depth="files", tick=teller.watching)
+    deeper = observe(again, manner, shown=wish.argv, cold=wish.cold)
+    # A run that ended otherwise is another run: it explains nothing about the first.
+    same_end = deeper.run.exit_code == evidence.run.exit_code and not deeper.run.interrupted
+    return deeper if same_end and deeper.has_looked("syscalls") else evidence
+
+
+def _with_cold_cache(setting: Setting, scratch: Scratch) -> Setting:
+    """The command with a private cache in the state to be explained."""
+    if setting.cache is None or setting.cache.state in {"unwritable", "dangling_link"}:
+        return setting
+    try:
+        directory = scratch.place("as_observed")
+    except NotApplicableError as error:
+        message = f"no fresh cache directory could be made beside {setting.cache.root}: {error}"
+        raise RefusedError(message, "explain the command without --cold") from error
+    return setting if directory is None else setting.with_cache(str(directory))

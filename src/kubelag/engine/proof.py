@@ -1,0 +1,172 @@
+"""Pure: what a judgement and a trial make together.
+
+Proven means all of: the 95 % interval of the saving excludes zero; the saving is at least 20 % of
+the unchanged wall time; the same wrapper with nothing removed (placebo) explains none of it; and
+the saving lies within what was predicted from the observed run, give or take this machine's noise
+and what was seen to move elsewhere.
+"""
+
+from dataclasses import dataclass
+
+from kubelag.causes.contract import seconds
+from kubelag.experiments.statistics import MIN_PAIRS_LARGE, median_ns, pairs_needed
+from kubelag.model.experiment import Arm, Estimate, Experiment, Trial
+from kubelag.model.report import Proof, ProofArm
+from kubelag.model.verdict import Judgement, VerdictValue
+
+# design.md section 3 (a proposal of diagnosis.md section 4, not calibrated beyond the lab).
+PROVEN_RATIO = 0.20
+# Under this share a suspected factor only contributes (the same threshold, for the same reason).
+MAIN_RATIO = 0.20
+# Two runs of an idle machine differ by this much at the least (own A/A arms: 1 to 3 %).
+_NOISE_FLOOR_RATIO = 0.03
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ruling:
+    """A verdict with the proof that decided it."""
+
+    verdict: VerdictValue
+    proof: Proof | None
+    reason: str = ""
+    """Why it is no more than that."""
+
+
+def rule(judgement: Judgement, trial: Trial, wall_ns: int, critical_ns: int) -> Ruling:
+    """The verdict on a suspected cause.
+
+    Args:
+        judgement: A suspicion, with what it predicts.
+        trial: Everything that was measured; may be empty.
+        wall_ns: Wall time of the observed run.
+        critical_ns: The cause's part of the observed run's critical path.
+    """
+    measured = _measured(judgement, trial)
+    if not measured:
+        is_main = critical_ns >= MAIN_RATIO * wall_ns
+        reason = _why_unmeasured(judgement, trial)
+        return Ruling(verdict="likely" if is_main else "contributing", proof=None, reason=reason)
+    unchanged = trial.arm("unchanged")
+    base_ns = median_ns(unchanged.walls_ns) if unchanged else wall_ns
+    rulings = [_rule_by(one, judgement, trial, base_ns, wall_ns) for one in measured]
+    # The experiments are named best first; a later one decides only where it proves more.
+    return next((ruling for ruling in rulings if ruling.verdict == "proven"), rulings[0])
+
+
+def noise_of(trial: Trial, base_ns: int, wall_ns: int) -> int:
+    """How far two equal runs may lie apart here, the cost of watching the first one included."""
+    wide = [_NOISE_FLOOR_RATIO * base_ns, abs(wall_ns - base_ns)]
+    if trial.same_against_same:
+        wide += [abs(trial.same_against_same.low_ns), abs(trial.same_against_same.high_ns)]
+    return round(max(wide))
+
+
+def is_below_prediction(judgement: Judgement, estimate: Estimate, noise_ns: int) -> bool:
+    """Whether so little was saved that the time may have moved elsewhere."""
+    return estimate.high_ns < judgement.low_ns - noise_ns
+
+
+def _measured(judgement: Judgement, trial: Trial) -> list[tuple[Experiment, Estimate]]:
+    """The measured experiments that the cause names, best first."""
+    named = (trial.experiment(name) for name in judgement.experiments)
+    return [
+        (one, one.estimate) for one in named if one and one.outcome == "measured" and one.estimate
+    ]
+
+
+def _rule_by(
+    measured: tuple[Experiment, Estimate],
+    judgement: Judgement,
+    trial: Trial,
+    base_ns: int,
+    wall_ns: int,
+) -> Ruling:
+    experiment, estimate = measured
+    noise_ns = noise_of(trial, base_ns, wall_ns)
+    verdict, reason = _decide(judgement, experiment, estimate, base_ns, noise_ns, trial)
+    proof = _proof(experiment, estimate, trial, base_ns)
+    return Ruling(verdict=verdict, proof=proof, reason=reason)
+
+
+def _why_unmeasured(judgement: Judgement, trial: Trial) -> str:
+    if not judgement.experiments:
+        return "this factor cannot be removed from here, so it is not proven"
+    tried = [trial.experiment(name) for name in judgement.experiments]
+    reasons = [f"{one.id}: {one.why or one.outcome}" for one in tried if one]
+    return "not proven; " + ("; ".join(reasons) or trial.stopped or "nothing was run again")
+
+
+def _decide(  # noqa: PLR0911, PLR0917 - one line for each rule reads best as a list
+    judgement: Judgement,
+    experiment: Experiment,
+    estimate: Estimate,
+    base_ns: int,
+    noise_ns: int,
+    trial: Trial,
+) -> tuple[VerdictValue, str]:
+    saving = f"removing it saved {seconds(estimate.saving_ns)} of {seconds(base_ns)}"
+    if _placebo_explains(trial, estimate):
+        return "unknown", "the wrapper alone changed the time as much as the removal did"
+    if estimate.high_ns < PROVEN_RATIO * base_ns and judgement.low_ns > PROVEN_RATIO * base_ns:
+        return "unknown", f"{saving}, far less than predicted: the model is wrong here"
+    if estimate.low_ns <= 0 or estimate.pairs < MIN_PAIRS_LARGE:
+        return "likely", f"underpowered: {_runs_needed(experiment, trial)}"
+    if estimate.saving_ns < PROVEN_RATIO * base_ns:
+        return "contributing", f"{saving}, under {PROVEN_RATIO:.0%}"
+    if is_below_prediction(judgement, estimate, noise_ns + experiment.knock_on_ns):
+        return "likely", f"{saving}, less than the {seconds(judgement.low_ns)} predicted"
+    if estimate.low_ns > judgement.high_ns + noise_ns:
+        return "likely", f"{saving}, more than the {seconds(judgement.high_ns)} predicted"
+    return "proven", ""
+
+
+def _placebo_explains(trial: Trial, estimate: Estimate) -> bool:
+    placebo = trial.placebo
+    return placebo is not None and placebo.low_ns > 0 and placebo.high_ns >= estimate.saving_ns > 0
+
+
+def _runs_needed(experiment: Experiment, trial: Trial) -> str:
+    unchanged, treated = trial.arm("unchanged"), trial.arm(experiment.id)
+    if unchanged is None or treated is None:
+        return "too few runs"
+    needed = pairs_needed(unchanged.walls_ns, treated.walls_ns)
+    return f"about {needed:,} runs of each kind needed" if needed else "no difference was seen"
+
+
+def _proof(experiment: Experiment, estimate: Estimate, trial: Trial, base_ns: int) -> Proof:
+    shown = [trial.arm(name) for name in ("unchanged", experiment.id, "placebo")]
+    return Proof(
+        experiment=experiment.id,
+        saving_s=estimate.saving_ns / 1e9,
+        ci95_s=(estimate.low_ns / 1e9, estimate.high_ns / 1e9),
+        pairs=estimate.pairs,
+        arms=tuple(_arm(arm) for arm in shown if arm),
+        same_against_same_s=_interval_s(trial.same_against_same),
+        placebo_s=_interval_s(trial.placebo),
+        knock_on_s=experiment.knock_on_ns / 1e9,
+        sentence=_sentence(experiment, estimate, base_ns),
+    )
+
+
+def _sentence(experiment: Experiment, estimate: Estimate, base_ns: int) -> str:
+    said = (
+        f"{experiment.id} saved {seconds(estimate.saving_ns)} of {seconds(base_ns)} "
+        f"(95 % interval {seconds(estimate.low_ns)} to {seconds(estimate.high_ns)}, "
+        f"{estimate.pairs} pairs)"
+    )
+    if experiment.knock_on_ns:
+        moved = f"{seconds(experiment.knock_on_ns)} moved to {experiment.knock_on_what}"
+        return f"{said}; {moved}"
+    return said
+
+
+def _arm(arm: Arm) -> ProofArm:
+    return ProofArm(
+        name=arm.name,
+        median_s=median_ns(arm.walls_ns) / 1e9,
+        walls_s=tuple(wall / 1e9 for wall in arm.walls_ns),
+    )
+
+
+def _interval_s(estimate: Estimate | None) -> tuple[float, float] | None:
+    return None if estimate is None else (estimate.low_ns / 1e9, estimate.high_ns / 1e9)

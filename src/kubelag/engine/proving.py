@@ -1,0 +1,111 @@
+"""Chooses experiments, runs them, and follows time that moved elsewhere."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from kubelag.causes.contract import seconds
+from kubelag.engine.observing import Manner, observe
+from kubelag.engine.proof import is_below_prediction, noise_of
+from kubelag.engine.reporting import Judged
+from kubelag.engine.setting import Setting, look_at
+from kubelag.experiments.catalogue import EXPERIMENTS
+from kubelag.experiments.contract import Experiment as Kind
+from kubelag.experiments.contract import Situation, Variant
+from kubelag.experiments.scratch import Scratch
+from kubelag.experiments.statistics import median_ns
+from kubelag.experiments.timing import before_exec
+from kubelag.experiments.trial import UNCHANGED, Progress, TrialRunner
+from kubelag.kube.command import with_global_flags
+from kubelag.model.attribution import Attribution
+from kubelag.model.experiment import Experiment, Trial
+from kubelag.model.verdict import Judgement
+from kubelag.timeline.attribute import attribute
+from kubelag.timeline.factors import CACHE_FILES, CACHE_FSYNC, OTHER_FILES, OTHER_FSYNC, title
+
+# The user's own cache is used where it cannot be written anyway: nothing is changed there.
+_OWN_STATES = frozenset({"unwritable", "dangling_link"})
+_DISK = (CACHE_FSYNC, CACHE_FILES, OTHER_FSYNC, OTHER_FILES)
+
+
+def prove(
+    judged: Judged, setting: Setting, scratch: Scratch, progress: Progress, budget_s: float
+) -> Trial:
+    """Run every experiment that some suspected cause asks for."""
+    kinds = wanted(judged.suspected)
+    if not kinds:
+        return Trial()
+    evidence = judged.case.evidence
+    cache = evidence.cache
+    own = cache is None or cache.state in _OWN_STATES
+    unchanged = Variant(
+        argv=setting.argv,
+        env=setting.env,
+        cache="own" if own else "as_observed",
+        shown=" ".join(evidence.command),
+    )
+    situation = Situation(evidence=evidence, unchanged=unchanged, kubeconfig=setting.kubeconfig)
+    runner = TrialRunner(situation, kinds, scratch, progress, budget_s=budget_s)
+    trial = runner.run()
+    experiments = tuple(_follow(one, judged, runner, scratch, trial) for one in trial.experiments)
+    return replace(trial, experiments=experiments)
+
+
+def wanted(suspected: Sequence[Judgement]) -> tuple[Kind, ...]:
+    """The experiments that suspected causes ask for, in the catalogue's order."""
+    names = {name for judgement in suspected for name in judgement.experiments}
+    return tuple(kind for kind in EXPERIMENTS if kind.id in names)
+
+
+def _follow(
+    experiment: Experiment, judged: Judged, runner: TrialRunner, scratch: Scratch, trial: Trial
+) -> Experiment:
+    """Where less was saved than predicted, look at one treated run: what took the time over?"""
+    suspect = _main_suspect(experiment, judged)
+    if suspect is None or trial.stopped == "interrupted":
+        return experiment
+    unchanged = trial.arm(UNCHANGED)
+    wall_ns = judged.case.attribution.wall_ns
+    base_ns = median_ns(unchanged.walls_ns) if unchanged else wall_ns
+    estimate = experiment.estimate
+    if estimate is None or not is_below_prediction(
+        suspect, estimate, noise_of(trial, base_ns, wall_ns)
+    ):
+        return experiment
+    treated = _observe_treated(runner.variant(experiment.id), scratch, judged)
+    return _with_knock_on(experiment, judged.case.attribution, treated, suspect)
+
+
+def _main_suspect(experiment: Experiment, judged: Judged) -> Judgement | None:
+    """The costliest cause that this experiment stands for first of all."""
+    named = (one for one in judged.suspected if one.experiments[:1] == (experiment.id,))
+    return next(named, None) if experiment.outcome == "measured" else None
+
+
+def _observe_treated(variant: Variant, scratch: Scratch, judged: Judged) -> Attribution:
+    directory = scratch.place(variant.cache)
+    argv = variant.argv
+    if directory is not None:
+        argv = with_global_flags(argv, {"--cache-dir": str(directory)})
+    scratch.settle(scratch.same_file_system())
+    evidence = observe(
+        look_at(argv, variant.env),
+        Manner(before_exec=before_exec(variant.filter), pass_fds=variant.pass_fds),
+        shown=judged.case.evidence.command,
+        cold=judged.case.evidence.cold,
+    )
+    return attribute(evidence)
+
+
+def _with_knock_on(
+    experiment: Experiment, before: Attribution, after: Attribution, suspect: Judgement
+) -> Experiment:
+    grown = {
+        factor: after.share(factor).union_ns - before.share(factor).union_ns
+        for factor in _DISK
+        if factor != suspect.factor
+    }
+    moved = {factor: ns for factor, ns in grown.items() if ns > 0}
+    if not moved:
+        return experiment
+    what = ", ".join(f"{title(factor)} ({seconds(ns)})" for factor, ns in moved.items())
+    return replace(experiment, knock_on_ns=sum(moved.values()), knock_on_what=what)

@@ -1,0 +1,291 @@
+"""Pure: evidence and trial to report. Runs on a saved bundle exactly as on a fresh run."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from kubelag import __version__
+from kubelag.causes.contract import UNEXPLAINED_RATIO, Case, Cause, seconds
+from kubelag.engine.proof import Ruling, rule
+from kubelag.experiments.statistics import median_ns
+from kubelag.model.attribution import Attribution
+from kubelag.model.evidence import CacheDirectory, Evidence
+from kubelag.model.experiment import Trial
+from kubelag.model.remedy import Advice
+from kubelag.model.report import (
+    CacheLine,
+    CommandLine,
+    CouldNotLook,
+    FactorLine,
+    ObserverLine,
+    Report,
+    RuledOut,
+    VerdictLine,
+)
+from kubelag.model.verdict import Fact, Judgement, VerdictValue
+from kubelag.timeline.attribute import attribute
+from kubelag.timeline.factors import title
+
+Adviser = Callable[[str, Evidence], Advice]
+"""Gives a remedy's exact commands for this machine, by the remedy's id."""
+
+_ORDER: tuple[VerdictValue, ...] = ("proven", "likely", "contributing", "unknown", "ruled_out")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """All causes' opinions over one run."""
+
+    case: Case
+    judgements: tuple[Judgement, ...]
+    errors: tuple[str, ...]
+    """Causes that crashed: they are told, never skipped."""
+
+    @property
+    def suspected(self) -> tuple[Judgement, ...]:
+        """Those that deserve a proof, the costliest first."""
+        suspects = (one for one in self.judgements if one.standing == "suspected")
+        return tuple(sorted(suspects, key=lambda one: -one.high_ns))
+
+
+def judge(evidence: Evidence, causes: Sequence[Cause]) -> Judged:
+    """Ask every cause; a crash of one is caught here, and only here."""
+    case = Case(evidence=evidence, attribution=attribute(evidence))
+    judgements, errors = [], []
+    for cause in causes:
+        try:
+            judgements.append(cause.judge(case))
+        except Exception as error:  # noqa: BLE001 - the one runner of causes; told in the report
+            errors.append(f"cause {cause.id} crashed: {type(error).__name__}: {error}")
+    return Judged(case=case, judgements=tuple(judgements), errors=tuple(errors))
+
+
+def report_on(judged: Judged, trial: Trial, advise: Adviser) -> Report:
+    """The whole report."""
+    case, evidence = judged.case, judged.case.evidence
+    verdicts = _verdicts(judged, trial)
+    expected_s, expected_why = _expected(trial)
+    wall_s = case.attribution.wall_ns / 1e9
+    return Report(
+        kubelag_version=__version__,
+        started_at=_iso(evidence.run.start_ns),
+        host=evidence.machine.hostname,
+        command=_command(case),
+        wall_s=wall_s,
+        expected_s=expected_s,
+        expected_why=expected_why,
+        headline=_headline(case, verdicts),
+        factors=_factors(case.attribution),
+        unexplained_s=case.attribution.unexplained_ns / 1e9,
+        unexplained_share=_share(case.attribution.unexplained_ns, case.attribution),
+        incomplete=case.is_incomplete,
+        verdicts=verdicts,
+        ruled_out=_ruled_out(judged.judgements),
+        could_not_look=_could_not_look(evidence),
+        remedies=_remedies(judged, verdicts, advise),
+        observer=_observer(evidence, trial, wall_s),
+        cache=_cache(evidence.cache),
+        notes=tuple(_notes(case, trial)),
+        errors=judged.errors,
+    )
+
+
+def _verdicts(judged: Judged, trial: Trial) -> tuple[VerdictLine, ...]:
+    lines = [_suspected(judged.case, one, trial) for one in judged.suspected]
+    lines += [_unknown(one) for one in judged.judgements if one.standing == "unknown"]
+    return tuple(sorted(lines, key=lambda line: _ORDER.index(line.verdict)))
+
+
+def _suspected(case: Case, judgement: Judgement, trial: Trial) -> VerdictLine:
+    critical_ns = case.critical_ns(judgement.factor) if judgement.factor else judgement.low_ns
+    ruling = rule(judgement, trial, case.attribution.wall_ns, critical_ns)
+    return VerdictLine(
+        cause=judgement.cause,
+        verdict=ruling.verdict,
+        sentence=_with_reason(judgement.sentence, ruling),
+        predicted_saving_s=(judgement.low_ns / 1e9, judgement.high_ns / 1e9),
+        arithmetic=_arithmetic(judgement, ruling),
+        proof=ruling.proof,
+        evidence=judgement.facts,
+        sources=judgement.sources,
+        remedies=(*judgement.remedies, *(advice.id for advice in judgement.advice)),
+    )
+
+
+def _with_reason(sentence: str, ruling: Ruling) -> str:
+    return f"{sentence} ({ruling.reason})" if ruling.reason else sentence
+
+
+def _arithmetic(judgement: Judgement, ruling: Ruling) -> str:
+    if ruling.proof is None or not judgement.arithmetic:
+        return judgement.arithmetic
+    return f"{judgement.arithmetic}; measured saving {seconds(ruling.proof.saving_s * 1e9)}"
+
+
+def _unknown(judgement: Judgement) -> VerdictLine:
+    missing = (Fact(text=text, observer=text.partition(":")[0]) for text in judgement.missing)
+    return VerdictLine(
+        cause=judgement.cause,
+        verdict="unknown",
+        sentence=judgement.sentence,
+        predicted_saving_s=(0.0, 0.0),
+        arithmetic="",
+        proof=None,
+        evidence=tuple(missing),
+        sources=judgement.sources,
+        remedies=(),
+    )
+
+
+def _expected(trial: Trial) -> tuple[float | None, str]:
+    """The fastest way of running it that did the same."""
+    treated = [
+        (median_ns(arm.walls_ns), one)
+        for one in trial.experiments
+        if one.outcome == "measured" and one.id != "request_bare" and (arm := trial.arm(one.id))
+    ]
+    if not treated:
+        return None, ""
+    wall_ns, fastest = min(treated, key=lambda pair: pair[0])
+    return wall_ns / 1e9, f"median with {fastest.id}"
+
+
+def _headline(case: Case, verdicts: Iterable[VerdictLine]) -> str:
+    first = next(iter(verdicts), None)
+    wall = seconds(case.attribution.wall_ns)
+    if first and first.verdict == "proven":
+        return first.sentence
+    if first and first.verdict in {"likely", "contributing"}:
+        return f"{'Likely' if first.verdict == 'likely' else 'In part'}: {first.sentence}"
+    if case.is_incomplete:
+        rest = seconds(case.attribution.unexplained_ns)
+        return f"I can't tell: {rest} of {wall} have no explanation that was looked for"
+    if first:
+        return "I can't tell for sure: see what could not be looked at"
+    return f"Nothing slow was found in these {wall}"
+
+
+def _factors(attribution: Attribution) -> tuple[FactorLine, ...]:
+    return tuple(
+        FactorLine(
+            id=share.factor,
+            title=title(share.factor),
+            exclusive_s=share.exclusive_ns / 1e9,
+            union_s=share.union_ns / 1e9,
+            critical_s=share.critical_ns / 1e9,
+            share=_share(share.critical_ns, attribution),
+            count=share.count,
+        )
+        for share in attribution.shares
+    )
+
+
+def _share(part_ns: int, attribution: Attribution) -> float:
+    return part_ns / attribution.wall_ns if attribution.wall_ns else 0.0
+
+
+def _ruled_out(judgements: Iterable[Judgement]) -> tuple[RuledOut, ...]:
+    return tuple(
+        RuledOut(cause=one.cause, sentence=one.sentence, evidence=one.facts)
+        for one in judgements
+        if one.standing == "ruled_out"
+    )
+
+
+def _could_not_look(evidence: Evidence) -> tuple[CouldNotLook, ...]:
+    return tuple(
+        CouldNotLook(observer=look.observer, why=look.how)
+        for look in evidence.looks
+        if look.state == "could_not_look"
+    )
+
+
+def _remedies(
+    judged: Judged, verdicts: Iterable[VerdictLine], advise: Adviser
+) -> tuple[Advice, ...]:
+    """In the order of the verdicts, each once; nothing for what is unknown."""
+    by_cause = {one.cause: one for one in judged.judgements}
+    offered: dict[str, Advice] = {}
+    for line in verdicts:
+        if line.verdict == "unknown":
+            continue
+        judgement = by_cause[line.cause]
+        for name in judgement.remedies:
+            offered.setdefault(name, advise(name, judged.case.evidence))
+        for advice in judgement.advice:
+            offered.setdefault(advice.id, advice)
+    return tuple(offered.values())
+
+
+def _observer(evidence: Evidence, trial: Trial, wall_s: float) -> ObserverLine:
+    look = evidence.look("syscalls")
+    unchanged = trial.arm("unchanged")
+    watched = look is not None and look.state == "looked"
+    return ObserverLine(
+        kind=look.how if look and watched else "no system calls watched",
+        events=sum(one.events for one in evidence.looks),
+        lost=sum(one.lost for one in evidence.looks),
+        overhead_s=wall_s - median_ns(unchanged.walls_ns) / 1e9 if unchanged else None,
+    )
+
+
+def _command(case: Case) -> CommandLine:
+    evidence = case.evidence
+    return CommandLine(
+        argv=evidence.command,
+        exit_code=evidence.run.exit_code,
+        signal=evidence.run.signal,
+        interrupted=evidence.run.interrupted,
+        cold=evidence.cold,
+        repeatable=evidence.repeatable,
+        client=case.client,
+        client_path=evidence.client.real_path,
+        wrappers=evidence.client.wrappers,
+        stderr_tail=evidence.run.stderr_tail,
+    )
+
+
+def _cache(cache: CacheDirectory | None) -> CacheLine | None:
+    if cache is None:
+        return None
+    return CacheLine(
+        root=cache.root,
+        rule=cache.rule,
+        state=cache.state,
+        fresh_until=_iso(cache.fresh_until_ns) if cache.fresh_until_ns else None,
+        file_system=cache.file_system,
+        device=cache.device,
+        sentence=_cache_sentence(cache),
+    )
+
+
+def _cache_sentence(cache: CacheDirectory) -> str:
+    place = " on ".join(part for part in (cache.file_system, cache.device) if part)
+    where = f"{cache.root} ({place}, by {cache.rule})" if place else f"{cache.root} ({cache.rule})"
+    if cache.problem:
+        return f"{where}: {cache.problem}"
+    return f"{where} was {cache.state.replace('_', ' ')}"
+
+
+def _notes(case: Case, trial: Trial) -> Iterable[str]:
+    evidence, cache = case.evidence, case.evidence.cache
+    if cache and cache.state == "warm" and not evidence.cold and cache.fresh_until_ns:
+        until = datetime.fromtimestamp(cache.fresh_until_ns / 1e9, tz=UTC).astimezone()
+        yield (
+            f"the discovery cache was warm and stays so until {until:%Y-%m-%d %H:%M:%S %Z}; "
+            "--cold explains the run that will hurt"
+        )
+    if not evidence.repeatable:
+        yield f"it was run once and never repeated: {evidence.repeatable_why}"
+    if evidence.run.interrupted:
+        yield "it was interrupted: this is what was seen until then"
+    if case.is_incomplete:
+        yield (
+            f"cause incomplete: more than {UNEXPLAINED_RATIO:.0%} of the time has no explanation"
+        )
+    if trial.stopped:
+        yield f"experiments: {trial.stopped}"
+
+
+def _iso(at_ns: int) -> str:
+    return datetime.fromtimestamp(at_ns / 1e9, tz=UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,177 @@
+"""Private cache directories for runs, so that the user's own cache is never touched.
+
+Every directory is made by mkdtemp (0700, a name nobody can guess, never following a link) and
+carries our process id, so that what a killed run left behind is swept by the next one.
+"""
+
+import ctypes
+import os
+import re
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Self
+
+from kubelag.experiments.contract import CachePlace, NotApplicableError
+from kubelag.model.evidence import CacheDirectory
+
+_PREFIX = ".kubelag-"
+_NAME = re.compile(re.escape(_PREFIX) + r"(\d+)-")
+# Where Linux keeps files in memory, best first: a place of our own before a shared one.
+_MEMORY_PLACES = ("XDG_RUNTIME_DIR", "/dev/shm", "/run")  # noqa: S108 - see make_directory
+# A discovery cache of 400 group-versions is 3 MB; grown HTTP caches reach gigabytes
+# (kubernetes#109963) and are not needed to repeat a run.
+_SNAPSHOT_LIMIT_BYTES = 64 * 2**20
+
+
+class Scratch:
+    """Makes and removes the private directories of one explanation."""
+
+    def __init__(self, cache: CacheDirectory | None) -> None:
+        self._cache = cache
+        self._made: list[Path] = []
+        self._snapshot: Path | None = None
+        self._warmed: Path | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def snapshot(self, *, cold: bool) -> None:
+        """Keep a copy of the user's cache as it is now, times included, before a run changes it.
+
+        Cold runs start from nothing, so nothing is kept for them.
+        """
+        if cold or self._cache is None or self._cache.state not in {"warm", "expired"}:
+            return
+        copy = self._make(memory_place())
+        _copy_cache(Path(self._cache.root), copy, self._cache.host_directory)
+        self._snapshot = copy
+
+    def place(self, plan: CachePlace) -> Path | None:
+        """A fresh directory for one run; None where the run uses the user's own.
+
+        Raises:
+            NotApplicableError: Where such a directory cannot be made here.
+        """
+        if plan == "own":
+            return None
+        on_memory = plan == "on_memory" or not self.same_file_system()
+        made = self._make(memory_place() if on_memory else self.same_file_system())
+        source = self._warmed if plan == "warmed" else self._snapshot
+        if source is not None:
+            shutil.copytree(source, made, dirs_exist_ok=True)
+        return made
+
+    def keep_as_warmed(self) -> None:
+        """Take the last directory that a run filled as the one that `warmed` copies from."""
+        self._warmed = self._made[-1]
+
+    def same_file_system(self) -> Path | None:
+        """The nearest existing directory on the cache's file system that we may write to."""
+        if self._cache is None:
+            return None
+        root = Path(self._cache.real_root or self._cache.root)
+        device = _device_of(root)
+        for parent in (root.parent, root, *root.parent.parents):
+            if parent.is_dir() and os.access(parent, os.W_OK) and _device_of(parent) == device:
+                return parent
+        return None
+
+    def settle(self, directory: Path | None) -> None:
+        """Write out what earlier runs left unsynced, so that no run pays for another's writes."""
+        if directory is None:
+            return
+        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            ctypes.CDLL(None, use_errno=True).syncfs(fd)
+        finally:
+            os.close(fd)
+
+    def close(self) -> None:
+        """Remove everything that was made."""
+        while self._made:
+            shutil.rmtree(self._made.pop(), ignore_errors=True)
+
+    def _make(self, parent: Path | None) -> Path:
+        if parent is None:
+            raise NotApplicableError("no writable directory for a private cache was found")
+        sweep(parent)
+        try:
+            made = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=parent))
+        except OSError as error:
+            message = f"no private directory could be made in {parent}: {error.strerror}"
+            raise NotApplicableError(message) from error
+        self._made.append(made)
+        return made
+
+
+def memory_place() -> Path | None:
+    """A directory on tmpfs that we may write to, None where there is none."""
+    for place in _MEMORY_PLACES:
+        path = Path(os.environ.get(place, place))
+        if path.is_absolute() and os.access(path, os.W_OK) and _is_tmpfs(path):
+            return path
+    return None
+
+
+def sweep(parent: Path) -> None:
+    """Remove directories of ours whose process is gone."""
+    for path in _ours(parent):
+        match = _NAME.match(path.name)
+        if match and not Path("/proc", match[1]).exists():
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _ours(parent: Path) -> Iterator[Path]:
+    with suppress(OSError):
+        for entry in os.scandir(parent):
+            status = entry.stat(follow_symlinks=False)
+            is_ours = stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()
+            if is_ours and entry.name.startswith(_PREFIX):
+                yield Path(entry.path)
+
+
+def _device_of(path: Path) -> int | None:
+    for existing in (path, *path.parents):
+        with suppress(OSError):
+            return existing.stat().st_dev
+    return None
+
+
+def _is_tmpfs(path: Path) -> bool:
+    best, kind = "", ""
+    for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines():
+        _, mount, file_system, *_ = line.split(" ")
+        inside = path == Path(mount) or Path(mount) in path.parents
+        if inside and len(mount) >= len(best):
+            best, kind = mount, file_system
+    return kind in {"tmpfs", "ramfs"}
+
+
+def _copy_cache(root: Path, target: Path, host_directory: str | None) -> None:
+    """Copy this server's discovery tree, and the HTTP cache where it is small."""
+    host = Path(host_directory) if host_directory else root / "discovery"
+    if not host.is_dir():  # its published name is redacted where the URL carries a user
+        host = root / "discovery"
+    for part in (host.relative_to(root), Path("http")):
+        if (root / part).is_dir() and _size_bytes(root / part) <= _SNAPSHOT_LIMIT_BYTES:
+            with suppress(OSError, shutil.Error):
+                shutil.copytree(root / part, target / part)
+
+
+def _size_bytes(directory: Path) -> int:
+    """The size of a tree; stops counting once it is past the limit."""
+    total = 0
+    for parent, _, names in os.walk(directory):
+        for name in names:
+            with suppress(OSError):
+                total += os.lstat(os.path.join(parent, name)).st_size  # noqa: PTH118 - hot loop
+        if total > _SNAPSHOT_LIMIT_BYTES:
+            break
+    return total

@@ -1,0 +1,62 @@
+"""The ASGI application around the core: reads the scope, waits where told, sends."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextvars import ContextVar
+from typing import Any
+
+from kubelag.lab.control_plane.core import ApiServer
+from kubelag.lab.control_plane.identity import Identity
+from kubelag.lab.control_plane.messages import Request, parse_query, wire_headers
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+
+
+class LabApplication:
+    """Serves one `ApiServer`.
+
+    Args:
+        server: Answers.
+        certificate: Whom the client certificate of the current connection names.
+        clock: Seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        server: ApiServer,
+        certificate: ContextVar[Identity | None],
+        clock: Callable[[], float],
+    ) -> None:
+        self._server = server
+        self._certificate = certificate
+        self._clock = clock
+
+    async def __call__(
+        self,
+        scope: Scope,
+        receive: Callable[[], Awaitable[Message]],  # noqa: ARG002 - no request body matters here
+        send: Callable[[Message], Awaitable[None]],
+    ) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        request = self._request(scope)
+        response = self._server.respond(request, self._clock())
+        headers, body = wire_headers(request, response, self._server.flow_control)
+        if response.delay_s > 0:
+            await asyncio.sleep(response.delay_s)
+        encoded = [(name.encode(), value.encode()) for name, value in headers]
+        start = {"type": "http.response.start", "status": response.status, "headers": encoded}
+        await send(start)
+        await send({"type": "http.response.body", "body": body})
+
+    def _request(self, scope: Scope) -> Request:
+        return Request(
+            method=scope["method"],
+            path=scope["path"],
+            query=parse_query(scope["query_string"].decode()),
+            headers={name.decode().lower(): value.decode() for name, value in scope["headers"]},
+            certificate=self._certificate.get(),
+            is_http2=scope["http_version"] == "2",
+        )

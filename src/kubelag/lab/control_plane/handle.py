@@ -1,0 +1,82 @@
+"""A running control plane, in this process's hands or found again by its directory."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+import msgspec
+
+from kubelag.errors import LabError
+from kubelag.lab.control_plane import processes
+from kubelag.lab.control_plane.kubeconfigs import (
+    User,
+    credential_path,
+    kubeconfig_path,
+)
+from kubelag.lab.control_plane.private_files import write_private
+
+Kind = Literal["embedded", "envtest"]
+
+STATE_FILE = "control-plane.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlPlane:
+    """One API server with everything that a client needs to talk to it."""
+
+    kind: Kind
+    url: str
+    """`https://127.0.0.1:PORT`."""
+    directory: Path
+    """Private (0700): keys, tokens, kubeconfigs, logs."""
+    version: str
+    """What the server calls itself, for example `v1.20.2`."""
+    processes: tuple[processes.ProcessRecord, ...]
+    """In the order in which they are to be ended."""
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The servers' process ids."""
+        return tuple(record.pid for record in self.processes)
+
+    @property
+    def exec_credential(self) -> Path:
+        """A file that a credential plugin may print to be the administrator."""
+        return credential_path(self.directory)
+
+    def kubeconfig(self, user: User = "certificate") -> Path:
+        """The kubeconfig of one of the lab's users."""
+        if user not in get_args(User):
+            raise LabError(
+                f"The lab has no user {user}", f"choose from {', '.join(get_args(User))}"
+            )
+        return kubeconfig_path(self.directory, user)
+
+    def is_running(self) -> bool:
+        """Whether every process is alive."""
+        return all(processes.is_running(record) for record in self.processes)
+
+    def stop(self) -> None:
+        """End the servers; may be called twice. The directory stays for its owner to remove."""
+        processes.end(self.processes)
+        (self.directory / STATE_FILE).unlink(missing_ok=True)
+
+
+def save(control_plane: ControlPlane) -> ControlPlane:
+    """Write down what another process needs to find, use and end this control plane."""
+    state = msgspec.json.encode(control_plane, enc_hook=str)
+    write_private(control_plane.directory / STATE_FILE, state)
+    return control_plane
+
+
+def attach(directory: Path) -> ControlPlane:
+    """The control plane that some process started in this directory, running or not.
+
+    Raises:
+        LabError: There is none, or what is written there is not readable.
+    """
+    try:
+        state = (directory / STATE_FILE).read_bytes()
+        return msgspec.json.decode(state, type=ControlPlane, dec_hook=lambda kind, text: kind(text))
+    except (OSError, msgspec.DecodeError) as error:
+        raise LabError(f"There is no control plane in {directory}", "start one") from error

@@ -1,0 +1,81 @@
+"""What a lab's control plane is asked to look like; pure data, shared by both servers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from kubelag.errors import LabError
+
+Aggregated = Literal["none", "v2beta1", "v2", "both"]
+
+INCIDENT_GROUP_VERSIONS = 77
+"""Group-versions, core included, of the cluster in the founding incident."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlPlaneOptions:
+    """Size, age and faults of one control plane."""
+
+    group_versions: int = INCIDENT_GROUP_VERSIONS
+    """Group-versions in all, core included; custom groups fill up what the server lacks."""
+    custom_groups: int | None = None
+    """Custom groups with one version each; overrides `group_versions` where given."""
+    resources_per_group: int = 3
+    """Custom resources in each custom group."""
+    nodes: int = 3
+    """Nodes, all Ready, named `node1` and up."""
+    namespaces: int = 0
+    """Namespaces `app1` and up, besides the four that every cluster has."""
+    pods: int = 20
+    """Running pods, dealt in turn to default, kube-system and the `app` namespaces."""
+    custom_objects: int = 3
+    """Objects of the first custom resource, in the namespace default."""
+    git_version: str = "v1.20.2"
+    """Embedded only: the version that /version tells."""
+    aggregated: Aggregated = "none"
+    """Embedded only: formats of aggregated discovery served; none is the look of 1.20."""
+    empty_group_versions: tuple[str, ...] = ()
+    """Embedded only: `group/version`s that hold no resource; they come on top of the count."""
+    unavailable_group_versions: tuple[str, ...] = ()
+    """Embedded only: `group/version`s whose server is down (503); on top of the count."""
+    latency_s: float = 0.0
+    """Embedded only: time added to every answer except /livez, /readyz and /healthz."""
+    latency_by_prefix: Mapping[str, float] = field(default_factory=dict)
+    """Embedded only: seconds added below a path such as `/apis/metrics.example.com`."""
+    status_by_prefix: Mapping[str, int] = field(default_factory=dict)
+    """Embedded only: the status (such as 503) of every answer below a path."""
+    reject_429_count: int = 0
+    """Embedded only: how many requests, health checks aside, are first told 429."""
+    retry_after_s: int = 1
+    """Embedded only: the Retry-After that comes with a 429."""
+
+    def custom_group_count(self, builtin_group_versions: int) -> int:
+        """Custom groups to add to a server that has this many group-versions by itself.
+
+        Raises:
+            LabError: The server has more by itself than were asked for.
+        """
+        if self.custom_groups is not None:
+            return self.custom_groups
+        missing = self.group_versions - builtin_group_versions
+        if missing < 0:
+            raise LabError(
+                f"This API server has {builtin_group_versions} group-versions by itself, "
+                f"more than the {self.group_versions} asked for",
+                "ask for more",
+            )
+        return missing
+
+    def embedded_only(self) -> tuple[str, ...]:
+        """Names of the options in use that a real API server cannot be asked for."""
+        plain = ControlPlaneOptions()
+        names = (
+            "aggregated",
+            "empty_group_versions",
+            "unavailable_group_versions",
+            "latency_s",
+            "latency_by_prefix",
+            "status_by_prefix",
+            "reject_429_count",
+        )
+        return tuple(name for name in names if getattr(self, name) != getattr(plain, name))

@@ -1,0 +1,157 @@
+"""Mounts and loop devices: what there is now, and how it is taken away and seen to be gone."""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kubelag.errors import LabError
+from kubelag.lab.waiting import is_met_within
+
+TOOL_S = 30.0
+"""How long a tool may run; unmounting writes back what the slow disk still owes."""
+BUSY_S = 3.0
+"""How long a mount may stay busy before it is detached lazily. Arbitrary."""
+OCTAL = re.compile(rb"\\([0-7]{3})")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mount:
+    """One line of /proc/self/mountinfo."""
+
+    path: str
+    file_system: str
+    source: str
+    device_number: str
+    """`major:minor`."""
+
+
+def run_tool(argv: Sequence[str], *, problem: str) -> str:
+    """Run a system tool, and return what it printed.
+
+    Raises:
+        LabError: It is missing, failed or hung; says the problem and the tool's own words.
+    """
+    try:
+        done = subprocess.run(
+            argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=TOOL_S, check=False
+        )
+    except FileNotFoundError as error:
+        raise LabError(f"{problem}: {argv[0]} is missing", "run ./scripts/_system_packages") from (
+            error
+        )
+    except subprocess.TimeoutExpired as error:
+        raise LabError(f"{problem}: {argv[0]} did not end within {TOOL_S:g} s") from error
+    if done.returncode:
+        words = done.stderr.decode(errors="replace").strip() or f"exit code {done.returncode}"
+        raise LabError(f"{problem}: {words}")
+    return done.stdout.decode(errors="replace").strip()
+
+
+def list_mounts() -> tuple[Mount, ...]:
+    """Every mount of this mount namespace, in the order in which they were made."""
+    lines = Path("/proc/self/mountinfo").read_bytes().splitlines()
+    return tuple(_parse(line) for line in lines)
+
+
+def find_mount(path: Path) -> Mount | None:
+    """The topmost mount exactly at this path, if any; asks nothing of a dead file system."""
+    found = [mount for mount in list_mounts() if mount.path == os.fspath(path)]
+    return found[-1] if found else None
+
+
+def mounts_below(path: Path) -> tuple[Mount, ...]:
+    """Mounts at or below a path, innermost first."""
+    inside = os.fspath(path).rstrip("/") + "/"
+    found = [mount for mount in list_mounts() if f"{mount.path}/".startswith(inside)]
+    return tuple(reversed(found))
+
+
+def unmount(path: Path) -> None:
+    """Unmount whatever is mounted here; lazily where something keeps it busy.
+
+    Raises:
+        LabError: It is still mounted.
+    """
+    while (mount := find_mount(path)) is not None:
+        if not is_met_within(lambda mount=mount: _unmount_once(mount, lazy=False), BUSY_S):
+            _unmount_once(mount, lazy=True)
+            if find_mount(path) == mount:
+                raise LabError(f"{path} stays mounted", f"end what uses it, then: umount {path}")
+
+
+def attach_loop(backing: Path) -> str:
+    """Make a loop device over a file; returns its kernel name, for example `loop3`.
+
+    Direct I/O, so that each request is timed by the file below and not by the page cache.
+    """
+    argv = ("losetup", "--find", "--show", "--direct-io=on", "--nooverlap", os.fspath(backing))
+    return Path(run_tool(argv, problem="Cannot make a loop device")).name
+
+
+def find_loops(backing: Path) -> tuple[str, ...]:
+    """Kernel names of the loop devices over a file, also after that file has gone."""
+    files = Path("/sys/block").glob("loop*/loop/backing_file")
+    wanted = os.fspath(backing)
+    return tuple(
+        file.parts[3] for file in files if _backing(file) in (wanted, f"{wanted} (deleted)")
+    )
+
+
+def detach_loops(backing: Path) -> None:
+    """Take away the loop devices over a file.
+
+    Raises:
+        LabError: One is still there.
+    """
+    for name in find_loops(backing):
+        run_tool(("losetup", "--detach", f"/dev/{name}"), problem=f"Cannot detach {name}")
+    if not is_met_within(lambda: not find_loops(backing), BUSY_S):
+        left = ", ".join(find_loops(backing))
+        raise LabError(f"Loop device {left} stays in use", f"see who: fuser -v /dev/{left}")
+
+
+def _backing(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8", errors="surrogateescape").rstrip("\n")
+    except OSError:  # detached while we looked
+        return ""
+
+
+def _parse(line: bytes) -> Mount:
+    before, _, after = line.partition(b" - ")
+    fields, tail = before.split(b" "), after.split(b" ")
+    return Mount(
+        path=_plain(fields[4]),
+        file_system=_plain(tail[0]),
+        source=_plain(tail[1]),
+        device_number=fields[2].decode(),
+    )
+
+
+def _plain(word: bytes) -> str:
+    """Undo the octal escapes of proc_pid_mountinfo(5)."""
+    return os.fsdecode(OCTAL.sub(lambda match: bytes((int(match[1], 8),)), word))
+
+
+def _unmount_once(mount: Mount, *, lazy: bool) -> bool:
+    try:
+        run_tool(_unmount_argv(mount, lazy=lazy), problem=f"Cannot unmount {mount.path}")
+    except LabError:
+        return find_mount(Path(mount.path)) != mount
+    return True
+
+
+def _unmount_argv(mount: Mount, *, lazy: bool) -> tuple[str, ...]:
+    if mount.file_system.startswith("fuse") and not os.geteuid() == 0:
+        return (fusermount(), "-u", *(("-z",) if lazy else ()), "--", mount.path)
+    # -n would leave a stale line in a real /etc/mtab; --no-canonicalize asks no dead file system
+    return ("umount", "--no-canonicalize", *(("--lazy",) if lazy else ()), mount.path)
+
+
+def fusermount() -> str:
+    """The tool that lets users unmount their own FUSE mounts; fuse3's name first."""
+    return shutil.which("fusermount3") or "fusermount"

@@ -1,0 +1,181 @@
+"""Processes of the lab: named so that a recycled pid is never mistaken, ended and seen to end.
+
+A process is known in two ways: by its pid together with its start time, and by a secret-free
+token in its environment (`KUBELAG_LAB`). The token is written down before the process exists, so
+that a lab killed between fork and bookkeeping still finds what it started, and its children.
+"""
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kubelag.errors import LabError
+from kubelag.lab.waiting import is_met_within
+
+TOKEN_VARIABLE = "KUBELAG_LAB"  # noqa: S105 - a mark for finding processes, not a secret
+TERMINATE_S = 3.0
+"""How long a process may take to end by itself before it is killed. Arbitrary."""
+KILL_S = 5.0
+"""How long a killed process may take to go; longer means that it hangs in the kernel."""
+START_TICKS_FIELD = 19
+"""Index of `starttime` among the fields after the command's name; proc_pid_stat(5), field 22."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """One process, told apart from a later one with the same pid."""
+
+    pid: int
+    start_ticks: int
+    """Clock ticks from boot to its start."""
+
+
+def identity_of(pid: int) -> Identity | None:
+    """Who has this pid now; None where nobody has, or only a zombie."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    fields = stat.rpartition(")")[2].split()
+    if fields[0] in ("Z", "X"):
+        return None
+    return Identity(pid=pid, start_ticks=int(fields[START_TICKS_FIELD]))
+
+
+def is_running(process: Identity) -> bool:
+    """Whether that very process still runs."""
+    return identity_of(process.pid) == process
+
+
+def spawn(
+    argv: Sequence[str],
+    *,
+    log: Path,
+    environment: Mapping[str, str],
+    directory: Path | None = None,
+) -> Identity:
+    """Start a process in a session of its own, so that Ctrl-C does not reach it before us.
+
+    Raises:
+        LabError: The program is missing, or ended at once.
+    """
+    try:
+        with log.open("ab") as stream:
+            process = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=stream,
+                env=dict(environment),
+                cwd=directory,
+                start_new_session=True,
+            )
+    except OSError as error:
+        raise LabError(f"Cannot start {argv[0]}: {error.strerror}", "install it") from error
+    identity = identity_of(process.pid)
+    # Whoever reaps it may be another Popen or another process; this handle must not complain.
+    process.returncode = 0
+    if identity is None:
+        _collect(process.pid)
+        raise LabError(f"{argv[0]} ended at once: {last_words(log)}", f"see {log}")
+    return identity
+
+
+def find_marked(token: str, spared: Collection[int] = ()) -> tuple[Identity, ...]:
+    """Every process that carries the token, youngest first; never ourselves or our ancestors.
+
+    Args:
+        token: What `Ledger.environment` put into the environment.
+        spared: Pids to leave out, with everything below them.
+    """
+    mark = f"{TOKEN_VARIABLE}={token}".encode()
+    ours = set(_line_of(os.getpid()))
+    marked = [one for pid in _pids() if pid not in ours and (one := _marked(pid, mark))]
+    found = [one for one in marked if not set(spared).intersection(_line_of(one.pid))]
+    return tuple(sorted(found, key=lambda one: -one.start_ticks))
+
+
+def end(processes: Iterable[Identity]) -> None:
+    """End processes one after another, by force where asking fails, and see them gone.
+
+    Raises:
+        LabError: One is still there, for example stuck in the kernel.
+    """
+    for process in processes:
+        if not _signal_and_wait(process, signal.SIGTERM, TERMINATE_S) and not _signal_and_wait(
+            process, signal.SIGKILL, KILL_S
+        ):
+            raise LabError(f"Process {process.pid} does not end", f"look at /proc/{process.pid}")
+
+
+def last_words(log: Path, lines: int = 3) -> str:
+    """The last lines of a log, for an error message."""
+    try:
+        words = log.read_text(errors="replace").splitlines()[-lines:]
+    except OSError:
+        return ""
+    return " / ".join(word.strip() for word in words if word.strip())
+
+
+def _signal_and_wait(process: Identity, number: signal.Signals, timeout_s: float) -> bool:
+    """Whether the process is gone after the signal; a pid descriptor rules out a mix-up."""
+    try:
+        descriptor = os.pidfd_open(process.pid)
+    except ProcessLookupError:
+        return True
+    try:
+        if not is_running(process):
+            return True
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(descriptor, number)
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        poll.poll(timeout_s * 1000)
+        return not is_running(process)
+    finally:
+        os.close(descriptor)
+        _collect(process.pid)
+
+
+def _collect(pid: int) -> None:
+    """Take a zombie's exit status if it is our child, so that it does not stay in the table."""
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
+
+
+def _marked(pid: int, mark: bytes) -> Identity | None:
+    try:
+        environment = Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:  # gone, or somebody else's: not ours either way
+        return None
+    return identity_of(pid) if mark in environment.split(b"\0") else None
+
+
+def _pids() -> Iterator[int]:
+    return (int(name) for name in os.listdir("/proc") if name.isdigit())
+
+
+def _line_of(pid: int) -> Iterator[int]:
+    """The process and its ancestors."""
+    while pid > 1:
+        yield pid
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        except (FileNotFoundError, ProcessLookupError):
+            return
+        pid = int(stat.rpartition(")")[2].split()[1])
+
+
+def wait_ended(process: Identity, timeout_s: float) -> bool:
+    """Whether a process that ends by itself did so in time."""
+
+    def is_gone() -> bool:
+        _collect(process.pid)
+        return not is_running(process)
+
+    return is_met_within(is_gone, timeout_s)

@@ -1,0 +1,254 @@
+"""Runs one command once, with every observer around it."""
+
+import os
+import select
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from resource import struct_rusage
+from typing import Protocol
+
+from kubelag.errors import CommandNotExecutableError, CommandNotFoundError
+from kubelag.kube.redact import redact_text
+from kubelag.launch.waiting import Tick, reap, wait_exit
+from kubelag.model.evidence import (
+    ClientNote,
+    HostSample,
+    Look,
+    Process,
+    Request,
+    Run,
+    Syscall,
+    TreeSample,
+)
+from kubelag.observe.debug_log import ClientLog, DebugLogReader
+from kubelag.observe.host import HostSampler
+from kubelag.observe.process_tree import TreeSampler
+
+# What is kept of a failing command's standard error.
+_TAIL_LINES = 10
+_TAIL_BYTES = 16_384
+# How long a command may take to end after Ctrl-C before it is made to.
+_GRACE_S = 2.0
+_DUMP_EXIT_CODE = 255
+
+
+class Recorder(Protocol):
+    """What watches system calls: it may put words before the command, or attach to it."""
+
+    def argv(self, command: tuple[str, ...]) -> list[str]:
+        """The words to run."""
+
+    @property
+    def pass_fds(self) -> tuple[int, ...]:
+        """Descriptors that those words need."""
+
+    def started(self, pid: int) -> None:
+        """The command runs as this process."""
+
+    def abandon(self) -> None:
+        """The command could not be started."""
+
+    def stop(self, end_ns: int) -> tuple[tuple[Syscall, ...], tuple[Process, ...], Look]:
+        """What was seen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """What to run, and how to watch it."""
+
+    argv: tuple[str, ...]
+    """In full, secrets included: never shown, never saved."""
+    env: Mapping[str, str] = field(repr=False)
+    recorder: Recorder | None
+    """None where no system call can be watched."""
+    why_no_recorder: str = ""
+    has_debug_log: bool = True
+    """Whether the command was told to write one."""
+    show_output: bool = False
+    before_exec: Callable[[], None] | None = None
+    pass_fds: tuple[int, ...] = ()
+    tick: Tick = lambda _elapsed_s: None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """What was seen of one run."""
+
+    run: Run
+    looks: tuple[Look, ...]
+    syscalls: tuple[Syscall, ...]
+    processes: tuple[Process, ...]
+    requests: tuple[Request, ...]
+    notes: tuple[ClientNote, ...]
+    tree: tuple[TreeSample, ...]
+    host: tuple[HostSample, ...]
+
+
+def watch(wanted: Watch) -> Watched:
+    """Run the command to its end, or to Ctrl-C, and return everything that was seen.
+
+    Raises:
+        CommandNotFoundError: Where there is no such program.
+        CommandNotExecutableError: Where the program may not be run.
+    """
+    start_ns = time.time_ns()
+    process = _start(wanted)
+    log = _LogTap(process, start_ns, pass_through=wanted.show_output)
+    tree = TreeSampler(roots=lambda: (process.pid,))
+    host = HostSampler()
+    tree.start()
+    host.start(process.pid)
+    log.start()
+    interrupted, status, rusage = _wait(process, wanted.tick)
+    end_ns = time.time_ns()
+    # The samplers and the tracer stop before anything is judged, in no particular order.
+    tree_samples, tree_processes, tree_look = tree.finish(rusage)
+    host_samples, host_look = host.stop()
+    told = log.finish()
+    syscalls, processes, looks = _calls(wanted, end_ns, tree_processes)
+    run = Run(
+        start_ns=_true_start(syscalls, start_ns),
+        end_ns=end_ns,
+        exit_code=_exit_code(status, told) if os.WIFEXITED(status) else None,
+        signal=os.WTERMSIG(status) if os.WIFSIGNALED(status) else None,
+        interrupted=interrupted,
+        stderr_tail=log.tail() if status else "",
+    )
+    return Watched(
+        run=run,
+        looks=(*looks, _log_look(wanted, told), tree_look, host_look),
+        syscalls=syscalls,
+        processes=processes,
+        requests=told.requests,
+        notes=told.notes,
+        tree=tree_samples,
+        host=host_samples,
+    )
+
+
+def _exit_code(status: int, told: ClientLog) -> int:
+    """The code without our `-v 6`: with it an old client's failure dumps and exits with 255."""
+    code = os.waitstatus_to_exitcode(status)
+    return 1 if told.is_fatal_dump and code == _DUMP_EXIT_CODE else code
+
+
+def _log_look(wanted: Watch, told: ClientLog) -> Look:
+    if wanted.has_debug_log:
+        return told.look
+    how = "the command has no debug log that kubelag can ask for"
+    return Look(observer="debug_log", state="could_not_look", how=how)
+
+
+def _start(wanted: Watch) -> "subprocess.Popen[bytes]":
+    recorder = wanted.recorder
+    argv = recorder.argv(wanted.argv) if recorder else list(wanted.argv)
+    fds = (*wanted.pass_fds, *(recorder.pass_fds if recorder else ()))
+    try:
+        process = subprocess.Popen(
+            argv,
+            env=dict(wanted.env),
+            stdout=None if wanted.show_output else subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            pass_fds=fds,
+            preexec_fn=wanted.before_exec,  # noqa: PLW1509 - no other thread runs yet
+        )
+    except OSError as error:
+        if recorder:
+            recorder.abandon()
+        raise _start_error(argv[0], error) from error
+    if recorder:
+        recorder.started(process.pid)
+    return process
+
+
+def _start_error(program: str, error: OSError) -> Exception:
+    if isinstance(error, FileNotFoundError):
+        return CommandNotFoundError(f"{program} was not found", "check the name and PATH")
+    return CommandNotExecutableError(
+        f"{program} could not be started ({error.strerror})", "check its mode and its format"
+    )
+
+
+def _wait(process: "subprocess.Popen[bytes]", tick: Tick) -> tuple[bool, int, struct_rusage]:
+    """Wait for the end; Ctrl-C passes on to the command, which gets a moment to obey."""
+    interrupted = False
+    try:
+        wait_exit(process.pid, tick)
+    except KeyboardInterrupt:
+        interrupted = True
+        _stop(process.pid)
+    status, rusage = reap(process.pid)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return interrupted, status, rusage
+
+
+def _stop(pid: int) -> None:
+    """Ask with the signal that Ctrl-C sends, then insist; our own child, so its id is its own."""
+    os.kill(pid, signal.SIGINT)
+    fd = os.pidfd_open(pid)
+    try:
+        if not select.select([fd], [], [], _GRACE_S)[0]:
+            os.kill(pid, signal.SIGKILL)
+    finally:
+        os.close(fd)
+
+
+def _calls(
+    wanted: Watch, end_ns: int, fallback: tuple[Process, ...]
+) -> tuple[tuple[Syscall, ...], tuple[Process, ...], tuple[Look, ...]]:
+    if wanted.recorder is None:
+        look = Look(observer="syscalls", state="could_not_look", how=wanted.why_no_recorder)
+        how = "samples of /proc; a process that lived under 20 ms is not seen"
+        seen = Look(observer="processes", state="looked", how=how, events=len(fallback))
+        return (), fallback, (look, seen)
+    syscalls, processes, look = wanted.recorder.stop(end_ns)
+    seen = Look(observer="processes", state="looked", how=look.how, events=len(processes))
+    return syscalls, processes or fallback, (look, seen)
+
+
+def _true_start(syscalls: tuple[Syscall, ...], start_ns: int) -> int:
+    """When the command itself was executed; before that it was only our tracer starting."""
+    executed = (call.start_ns for call in syscalls if call.name.startswith("execve"))
+    return min(executed, default=start_ns)
+
+
+class _LogTap:
+    """Reads the command's standard error: its log is parsed, the rest is the user's."""
+
+    def __init__(
+        self, process: "subprocess.Popen[bytes]", start_ns: int, *, pass_through: bool
+    ) -> None:
+        self._stream = process.stderr
+        self._reader = DebugLogReader(started_ns=start_ns)
+        self._pass_through = pass_through
+        self._kept = b""
+        self._thread = threading.Thread(target=self._read, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def finish(self) -> ClientLog:
+        # A daemon that the command left behind may hold the pipe open; it must not hold us.
+        self._thread.join(timeout=_GRACE_S)
+        return self._reader.result()
+
+    def tail(self) -> str:
+        text = redact_text(self._kept.decode(errors="replace"))
+        return "\n".join(text.splitlines()[-_TAIL_LINES:])
+
+    def _read(self) -> None:
+        if self._stream is None:
+            return
+        with self._stream as stream:
+            while chunk := os.read(stream.fileno(), 65536):
+                self._keep(self._reader.feed(chunk))
+            self._keep(self._reader.close())
+
+    def _keep(self, shown: bytes) -> None:
+        self._kept = (self._kept + shown)[-_TAIL_BYTES:]
+        if self._pass_through:
+            os.write(2, shown)

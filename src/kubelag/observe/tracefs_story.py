@@ -1,0 +1,186 @@
+"""Puts a trace's events together: finished calls and the processes that made them; pure."""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from kubelag.model.evidence import Process, Syscall
+from kubelag.observe.tracefs_lines import TraceLine
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """What a call in flight was seen to act on."""
+
+    tid: int
+    name: str
+    at_ns: int
+    """On the trace's own clock."""
+    path: str | None = None
+    address: str | None = None
+
+
+@dataclass(slots=True)
+class _Life:
+    pid: int
+    start_ns: int
+    parent_pid: int | None = None
+    end_ns: int | None = None
+    chain: list[str] = field(default_factory=list)
+    exit_code: int | None = None
+
+
+@dataclass(slots=True)
+class _Pending:
+    name: str
+    start_ns: int
+    path: str | None
+    address: str | None = None
+
+
+class Story:
+    """Feed it lines in order; take syscalls and processes at the end.
+
+    Args:
+        root: The process that recording began with.
+        begun_ns: When, on the trace's clock.
+        sightings: What calls in flight were seen to act on, in any order.
+        to_wall_ns: From the trace's clock to the wall clock.
+    """
+
+    def __init__(
+        self,
+        *,
+        root: int,
+        begun_ns: int,
+        sightings: Iterable[Sighting],
+        to_wall_ns: Callable[[int], int],
+    ) -> None:
+        self._to_wall_ns = to_wall_ns
+        self._calls: list[Syscall] = []
+        self._pending: dict[int, _Pending] = {}
+        self._process_of: dict[int, int] = {}
+        self._lives = {root: _Life(pid=root, start_ns=begun_ns)}
+        self._sightings: dict[int, list[Sighting]] = {}
+        for sighting in sorted(sightings, key=lambda one: one.at_ns):
+            self._sightings.setdefault(sighting.tid, []).append(sighting)
+
+    def feed(self, line: TraceLine) -> None:
+        """Take in one event."""
+        match line.kind:
+            case "enter":
+                self._enter(line)
+            case "exit":
+                self._exit(line)
+            case "fork":
+                self._fork(line)
+            case "exec":
+                self._exec(line)
+            case "end":
+                self._end(line)
+            case "connect":
+                self._connect(line)
+
+    def syscalls(self, end_ns: int) -> tuple[Syscall, ...]:
+        """Every call by start time; one still in flight ends at `end_ns` without a result."""
+        for tid in tuple(self._pending):
+            self._finish(tid, end_ns, None)
+        return tuple(sorted(self._calls, key=lambda call: (call.start_ns, call.pid)))
+
+    def processes(self) -> tuple[Process, ...]:
+        """Every process (threads left out) by start time."""
+        lives = sorted(self._lives.values(), key=lambda life: life.start_ns)
+        return tuple(
+            Process(
+                pid=life.pid,
+                parent_pid=life.parent_pid,
+                start_ns=self._to_wall_ns(life.start_ns),
+                end_ns=None if life.end_ns is None else self._to_wall_ns(life.end_ns),
+                program=self._program(life),
+                chain=tuple(life.chain),
+                exit_code=life.exit_code,
+            )
+            for life in lives
+        )
+
+    def _program(self, life: _Life) -> str:
+        """What it last executed; a fork that executed nothing runs what its parent runs."""
+        seen: set[int] = set()
+        while not life.chain and life.parent_pid in self._lives and life.pid not in seen:
+            seen.add(life.pid)
+            life = self._lives[life.parent_pid]
+        return life.chain[-1] if life.chain else ""
+
+    def _life(self, tid: int) -> _Life | None:
+        return self._lives.get(self._process_of.get(tid, tid))
+
+    def _enter(self, line: TraceLine) -> None:
+        if line.name != "exit_group":
+            self._pending[line.tid] = _Pending(name=line.name, start_ns=line.at_ns, path=line.text)
+        elif (life := self._life(line.tid)) is not None:
+            life.exit_code = line.result
+
+    def _exit(self, line: TraceLine) -> None:
+        pending = self._pending.get(line.tid)
+        if pending is not None and pending.name == line.name:
+            self._finish(line.tid, line.at_ns, line)
+
+    def _finish(self, tid: int, end_ns: int, line: TraceLine | None) -> None:
+        pending = self._pending.pop(tid)
+        seen = self._sighting(tid, pending, end_ns)
+        self._calls.append(
+            Syscall(
+                pid=tid,
+                name=pending.name,
+                start_ns=self._to_wall_ns(pending.start_ns),
+                end_ns=self._to_wall_ns(end_ns),
+                path=pending.path or (seen.path if seen else None),
+                result=line.result if line else None,
+                error=line.error if line else None,
+                address=pending.address or (seen.address if seen else None),
+            )
+        )
+
+    def _sighting(self, tid: int, pending: _Pending, end_ns: int) -> Sighting | None:
+        """The first sighting of this very call, by thread, name and time."""
+        known = self._sightings.get(tid, [])
+        index = bisect_left(known, pending.start_ns, key=lambda one: one.at_ns)
+        for sighting in known[index:]:
+            if sighting.at_ns > end_ns:
+                return None
+            if sighting.name == pending.name:
+                return sighting
+        return None
+
+    def _fork(self, line: TraceLine) -> None:
+        parent = self._life(line.tid)
+        if parent is None:
+            return
+        if line.is_thread:
+            self._process_of[line.other] = parent.pid
+            return
+        self._process_of.pop(line.other, None)
+        self._lives[line.other] = _Life(pid=line.other, start_ns=line.at_ns, parent_pid=parent.pid)
+
+    def _exec(self, line: TraceLine) -> None:
+        life = self._life(line.tid)
+        if life is None:
+            return
+        life.chain.append(line.text or "")
+        # Whichever thread calls it, the one that comes back has the process's id.
+        pending = self._pending.pop(line.other, None)
+        if pending is not None:
+            pending.path = line.text
+            self._pending[line.tid] = pending
+
+    def _end(self, line: TraceLine) -> None:
+        if line.tid in self._pending:
+            self._finish(line.tid, line.at_ns, None)
+        life = self._life(line.tid)
+        if life is not None and line.is_last:
+            life.end_ns = line.at_ns
+
+    def _connect(self, line: TraceLine) -> None:
+        pending = self._pending.get(line.tid)
+        if pending is not None and pending.name == "connect":
+            pending.address = line.text

@@ -1,0 +1,138 @@
+"""Puts one thing in the place of another atomically, and takes it back exactly.
+
+The former content is renamed, never copied, so its inode, mode, owner, times and everything below
+it stay as they were. One name beside the target, `saved`, serves both for the replacement before
+the exchange and for the former content after it. Hence every state in which a crash can leave us
+can be told from the two names alone, and undo is the same from each of them.
+"""
+
+import ctypes
+import errno
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+from kubelag.errors import RemedyError
+from kubelag.remedies.journal import Journal
+
+_AT_FDCWD = -100
+_RENAME_NOREPLACE = 1
+_RENAME_EXCHANGE = 2
+# What a kernel or file system answers that cannot do it (NFS and some FUSE: EINVAL).
+_CANNOT = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
+
+
+def put(journal: Journal) -> None:
+    """Put the link or an empty directory in the target's place.
+
+    Raises:
+        RemedyError: Where somebody else changed the target meanwhile; the former state is kept.
+    """
+    target, saved = Path(journal.target), Path(journal.saved)
+    _make_replacement(journal, saved)
+    if not journal.existed:
+        _rename(saved, target, _RENAME_NOREPLACE)
+    elif not _exchange(saved, target):
+        _remove_replacement(journal, saved)
+        target.rename(saved)
+        # Should a client make the target again just now, this fails, and undo says what to do.
+        _make_replacement(journal, target)
+
+
+def take_back(journal: Journal) -> str:
+    """Restore what was at the target, from whatever state a crash left.
+
+    Returns:
+        What could not be restored and why, in one sentence; empty where all is as before.
+
+    Raises:
+        RemedyError: Where the target holds something that is neither ours nor the former content.
+    """
+    target, saved = Path(journal.target), Path(journal.saved)
+    if is_replacement(journal, saved):
+        # Not exchanged yet, or exchanged back and not cleaned up.
+        _remove_replacement(journal, saved)
+    if not _exists(saved):
+        return _without_saved(journal, target)
+    if not _exists(target):
+        saved.rename(target)
+        return ""
+    if not is_replacement(journal, target):
+        raise RemedyError(
+            f"{target} is no longer what kubelag put there; the former content is in {saved}",
+            f"move {target} away, then undo again",
+        )
+    if _exchange(saved, target):
+        _remove_replacement(journal, saved)
+    else:
+        _remove_replacement(journal, target)
+        saved.rename(target)
+    return ""
+
+
+def _without_saved(journal: Journal, target: Path) -> str:
+    """Nothing is waiting beside the target: it was not put away yet, or is back, or is lost."""
+    is_former = journal.former_link is not None and journal.former_link == journal.link
+    if is_former or not is_replacement(journal, target):
+        return ""
+    _remove_replacement(journal, target)
+    return f"{journal.saved} with the former content was gone" if journal.existed else ""
+
+
+def is_replacement(journal: Journal, path: Path) -> bool:
+    """Whether this path is the replacement that the journal speaks of."""
+    if journal.link is not None:
+        return path.is_symlink() and str(path.readlink()) == journal.link
+    return path.is_dir() and not path.is_symlink()
+
+
+def _make_replacement(journal: Journal, path: Path) -> None:
+    if journal.link is not None:
+        path.symlink_to(journal.link)
+    else:
+        path.mkdir(mode=0o750)
+
+
+def _remove_replacement(journal: Journal, path: Path) -> None:
+    if journal.link is not None:
+        path.unlink()
+    else:
+        shutil.rmtree(path)  # a client's cache that it has filled since, nothing else
+
+
+def _exists(path: Path) -> bool:
+    return os.path.lexists(path)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swap two names at once; False where the file system cannot."""
+    try:
+        _rename(one, other, _RENAME_EXCHANGE)
+    except OSError as error:
+        if error.errno in _CANNOT:
+            return False
+        raise
+    return True
+
+
+def _rename(source: Path, target: Path, flags: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    names = os.fsencode(source), os.fsencode(target)
+    if libc.renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], flags) == 0:
+        return
+    code = ctypes.get_errno()
+    if flags == _RENAME_NOREPLACE and code in _CANNOT and not _exists(target):
+        source.rename(target)
+        return
+    raise OSError(code, os.strerror(code), str(source), None, str(target))
+
+
+def restore_parent_time(journal: Journal) -> None:
+    """Give the target's directory its former time back, if it holds what it held then."""
+    parent = Path(journal.target).parent
+    with suppress(OSError):
+        if journal.parent_mtime_ns is None or not parent.is_dir():
+            return
+        if tuple(sorted(os.listdir(parent))) == journal.parent_names:  # noqa: PTH208 -- names only
+            os.utime(parent, ns=(parent.stat().st_atime_ns, journal.parent_mtime_ns))

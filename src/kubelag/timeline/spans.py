@@ -1,0 +1,165 @@
+"""Turns events into spans: which factor was in the way, from when to when."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import PurePosixPath
+from urllib.parse import urlsplit
+
+from kubelag.model.attribution import Factor, Span
+from kubelag.model.evidence import CacheDirectory, Evidence, Process, Request, Syscall
+from kubelag.timeline import factors
+
+FSYNCS = frozenset({"fsync", "fdatasync", "sync_file_range", "syncfs", "sync"})
+_NOT_FILES = frozenset({"connect", "sendto", "recvfrom", "execve", "execveat", "wait4", "waitid"})
+_THROTTLES = {"throttled": factors.CLIENT_THROTTLE, "retry_after": factors.RETRY_AFTER}
+
+
+def spans_of(evidence: Evidence) -> tuple[Span, ...]:
+    """All spans of one observed run, cut to the run, by start time."""
+    held = [*_file_spans(evidence), *_process_spans(evidence), *_dns_spans(evidence)]
+    inside = [span for span in held if span.factor in factors.INSIDE_REQUESTS]
+    asked = (_request_span(request) for request in evidence.requests)
+    carved = (piece for span in asked for piece in carve(span, inside))
+    run = evidence.run
+    cut = (
+        _cut(span, run.start_ns, run.end_ns) for span in (*held, *carved, *_wait_spans(evidence))
+    )
+    return tuple(sorted((span for span in cut if span), key=lambda span: span.start_ns))
+
+
+def is_discovery(url: str) -> bool:
+    """Whether a request asks what the server serves, rather than for an object."""
+    parts = [part for part in urlsplit(url).path.split("/") if part]
+    if "api" in parts:
+        parts = parts[parts.index("api") :]
+        return len(parts) <= 2  # noqa: PLR2004 - /api and /api/v1
+    if "apis" in parts:
+        parts = parts[parts.index("apis") :]
+        return len(parts) <= 3  # noqa: PLR2004 - /apis, /apis/group and /apis/group/version
+    return "openapi" in parts[:1]
+
+
+def is_in_cache(path: str | None, cache: CacheDirectory | None) -> bool:
+    """Whether a path lies in the client's cache, by its name or by what its links resolve to."""
+    if path is None or cache is None:
+        return False
+    roots = (cache.root, cache.real_root, cache.link_target)
+    return any(root and (path == root or path.startswith(root.rstrip("/") + "/")) for root in roots)
+
+
+def is_credential_plugin(process: Process, plugin: str | None) -> bool:
+    """Whether a process is the kubeconfig's exec plugin, by the program's name."""
+    if plugin is None:
+        return False
+    name = PurePosixPath(plugin).name
+    return any(PurePosixPath(program).name == name for program in (*process.chain, process.program))
+
+
+def carve(span: Span, holders: Iterable[Span]) -> Iterator[Span]:
+    """The parts of a span during which none of the holders was at work."""
+    start_ns = span.start_ns
+    for holder in sorted(holders, key=lambda one: one.start_ns):
+        if holder.end_ns <= start_ns or holder.start_ns >= span.end_ns:
+            continue
+        if holder.start_ns > start_ns:
+            yield _piece(span, start_ns, holder.start_ns)
+        start_ns = max(start_ns, holder.end_ns)
+    if start_ns < span.end_ns:
+        yield _piece(span, start_ns, span.end_ns)
+
+
+def _file_spans(evidence: Evidence) -> Iterator[Span]:
+    for call in evidence.syscalls:
+        if call.name not in _NOT_FILES and call.end_ns > call.start_ns:
+            yield Span(
+                factor=_file_factor(call, evidence.cache),
+                start_ns=call.start_ns,
+                end_ns=call.end_ns,
+                what=call.path or call.name,
+            )
+
+
+def _file_factor(call: Syscall, cache: CacheDirectory | None) -> Factor:
+    inside = is_in_cache(call.path, cache)
+    if call.name in FSYNCS:
+        return factors.CACHE_FSYNC if inside else factors.OTHER_FSYNC
+    return factors.CACHE_FILES if inside else factors.OTHER_FILES
+
+
+def _process_spans(evidence: Evidence) -> Iterator[Span]:
+    main = next((one for one in evidence.processes if one.parent_pid is None), None)
+    if main is None:
+        return
+    yield from _wrapper_spans(evidence, main)
+    for child in evidence.processes:
+        if child.parent_pid == main.pid:
+            plugin = is_credential_plugin(child, evidence.credential_plugin)
+            yield Span(
+                factor=factors.CREDENTIAL_PLUGIN if plugin else factors.CHILD_PROCESS,
+                start_ns=child.start_ns,
+                end_ns=child.end_ns or evidence.run.end_ns,
+                what=child.program,
+            )
+
+
+def _wrapper_spans(evidence: Evidence, main: Process) -> Iterator[Span]:
+    if len(main.chain) <= 1:
+        return
+    execs = [
+        call.end_ns
+        for call in evidence.syscalls
+        if call.pid == main.pid and call.name.startswith("execve") and call.error is None
+    ]
+    if execs:
+        yield Span(
+            factor=factors.WRAPPER,
+            start_ns=evidence.run.start_ns,
+            end_ns=max(execs),
+            what=main.chain[0],
+        )
+
+
+def _dns_spans(evidence: Evidence) -> Iterator[Span]:
+    """From each question to the last answer on the same thread's socket; port 53 only."""
+    asked: dict[int, int] = {}
+    for call in evidence.syscalls:
+        if call.address is None or not call.address.endswith(":53"):
+            continue
+        if call.name == "recvfrom" and call.pid in asked:
+            yield Span(
+                factor=factors.DNS,
+                start_ns=asked.pop(call.pid),
+                end_ns=call.end_ns,
+                what=call.address,
+            )
+        elif call.name in {"connect", "sendto"}:
+            asked.setdefault(call.pid, call.start_ns)
+
+
+def _request_span(request: Request) -> Span:
+    factor = factors.DISCOVERY if is_discovery(request.url) else factors.TARGET
+    return Span(
+        factor=factor,
+        start_ns=request.start_ns,
+        end_ns=request.end_ns,
+        what=f"{request.verb} {request.url}",
+    )
+
+
+def _wait_spans(evidence: Evidence) -> Iterator[Span]:
+    for note in evidence.notes:
+        factor = _THROTTLES.get(note.kind)
+        if factor and note.wait_ns > 0:
+            # The rate limiter logs after its wait, a Retry-After is logged before it.
+            begin = note.at_ns - note.wait_ns if note.kind == "throttled" else note.at_ns
+            yield Span(
+                factor=factor, start_ns=begin, end_ns=begin + note.wait_ns, what=note.subject
+            )
+
+
+def _piece(span: Span, start_ns: int, end_ns: int) -> Span:
+    return Span(factor=span.factor, start_ns=start_ns, end_ns=end_ns, what=span.what)
+
+
+def _cut(span: Span, start_ns: int, end_ns: int) -> Span | None:
+    first, last = max(span.start_ns, start_ns), min(span.end_ns, end_ns)
+    return _piece(span, first, last) if first < last else None
