@@ -33,7 +33,7 @@ def test_three_noisy_pairs_are_not_settled_and_their_interval_is_wider_than_thei
 def test_a_small_effect_is_not_settled_before_five_pairs() -> None:
     unchanged, treated = [10 * S] * 4, [9 * S] * 4
     assert not is_settled(paired(unchanged, treated), 10 * S)
-    assert is_settled(paired(unchanged + [10 * S], treated + [9 * S]), 10 * S)
+    assert is_settled(paired([*unchanged, 10 * S], [*treated, 9 * S]), 10 * S)
 
 
 def test_no_difference_settles_around_zero() -> None:
@@ -48,9 +48,7 @@ def test_the_same_timings_always_give_the_same_interval() -> None:
     assert paired(unchanged, treated) == paired(unchanged, treated)
 
 
-@given(
-    st.lists(st.tuples(st.integers(1, 10**11), st.integers(1, 10**11)), min_size=2, max_size=20)
-)
+@given(st.lists(st.tuples(st.integers(1, 10**11), st.integers(1, 10**11)), min_size=2, max_size=20))
 def test_the_estimate_lies_in_its_interval(pairs: list[tuple[int, int]]) -> None:
     estimate = paired([a for a, _ in pairs], [b for _, b in pairs])
     assert estimate is not None

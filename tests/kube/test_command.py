@@ -95,7 +95,7 @@ _WORDS = st.lists(
 @given(_WORDS)
 def test_putting_flags_in_twice_changes_nothing_more(words: list[str]) -> None:
     flags = {"--cache-dir": "/c", "-v": "6"}
-    once = with_global_flags(["kubectl", *words], flags)
+    once = with_global_flags(["kubectl", "get", *words], flags)
     assert with_global_flags(once, flags) == once
     assert flag_value(once, "v") == "6"
     assert flag_value(once, "cache-dir") == "/c"

@@ -12,22 +12,22 @@ from kubelag.kube.versions import Version
     ("flag", "env", "version", "expected"),
     [
         ("/c", {"HOME": "/h", "KUBECACHEDIR": "/k"}, "1.33.1", ("/c", "--cache-dir")),
-        ("c", {"HOME": "/h"}, "1.20.2", ("/work/c", "--cache-dir")),
+        ("c", {"HOME": "/h"}, "1.20.2", ("/here/c", "--cache-dir")),
         (None, {"HOME": "/h", "KUBECACHEDIR": "/k"}, "1.25.0", ("/k", "KUBECACHEDIR")),
-        (None, {"HOME": "/h", "KUBECACHEDIR": "k"}, "1.33.1", ("/work/k", "KUBECACHEDIR")),
+        (None, {"HOME": "/h", "KUBECACHEDIR": "k"}, "1.33.1", ("/here/k", "KUBECACHEDIR")),
         (None, {"HOME": "/h", "KUBECACHEDIR": "/k"}, "1.24.17", ("/h/.kube/cache", "HOME")),
         (None, {"HOME": "/h", "KUBECACHEDIR": "/k"}, None, ("/k", "KUBECACHEDIR")),
         (None, {"HOME": "/h"}, "1.20.2", ("/h/.kube/cache", "HOME")),
-        (None, {}, "1.33.1", ("/work/.kube/cache", "working directory")),
-        (None, {"HOME": ""}, "1.20.2", ("/work/.kube/cache", "working directory")),
-        ("", {"HOME": "/h"}, "1.20.2", ("/work", "--cache-dir")),
+        (None, {}, "1.33.1", ("/here/.kube/cache", "working directory")),
+        (None, {"HOME": ""}, "1.20.2", ("/here/.kube/cache", "working directory")),
+        ("", {"HOME": "/h"}, "1.20.2", ("/here", "--cache-dir")),
         ("", {"HOME": "/h"}, "1.33.1", ("/h/.kube/cache", "HOME")),
     ],
 )
 def test_the_root_follows_kubectls_rule(
     flag: str | None, env: dict[str, str], version: str | None, expected: tuple[str, str]
 ) -> None:
-    assert cache_root(flag, env, version, "/work") == expected
+    assert cache_root(flag, env, version, "/here") == expected
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,7 @@ def test_an_ordinary_command_line_stays_as_it_is() -> None:
         f"kind: Secret\ndata:\n  a: {PLANTED}\n  b: {PLANTED}\nmetadata: {{}}\n",
         f"client_secret={PLANTED}&x=1",
         f"password='{PLANTED}'",
+        f'{{"accessToken":"a,b {PLANTED}"}}',
         f"Get https://u:{PLANTED}@h/api: refused",
         f"request has Authorization: Basic {PLANTED}",
         f"access_token: {PLANTED}",

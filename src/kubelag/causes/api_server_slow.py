@@ -19,16 +19,9 @@ Sources
     Kubernetes scalability SLOs (a single-object call within 1 s at the 99th percentile).
 """
 
-from kubelag.causes.contract import (
-    Case,
-    could_not_look,
-    median_ns,
-    percent,
-    plural,
-    seconds,
-    unknown,
-)
+from kubelag.causes.contract import Case, could_not_look, median_ns, unknown
 from kubelag.model.remedy import Advice
+from kubelag.model.units import counted, seconds, share_of
 from kubelag.model.verdict import Fact, Judgement, Source
 from kubelag.timeline.factors import DISCOVERY, TARGET
 
@@ -66,7 +59,7 @@ class ApiServerSlow:
                 cause=ID,
                 standing="ruled_out",
                 sentence=(
-                    f"{plural(len(took), 'request')}, {seconds(typical_ns)} each (median), "
+                    f"{counted(len(took), 'request')}, {seconds(typical_ns)} each (median), "
                     f"{seconds(waited_ns)} of waiting in all"
                 ),
                 factor=TARGET,
@@ -80,7 +73,7 @@ def _suspected(case: Case, count: int, typical_ns: int, waited_ns: int) -> Judge
         standing="suspected",
         sentence=(
             f"the API server, or the way to it, takes {seconds(typical_ns)} (median) for each of "
-            f"{plural(count, 'request')}; {case.client} waits for the answers {seconds(waited_ns)}"
+            f"{counted(count, 'request')}; {case.client} waits for the answers {seconds(waited_ns)}"
         ),
         factor=DISCOVERY if case.critical_ns(DISCOVERY) else TARGET,
         low_ns=case.exclusive_ns(DISCOVERY),
@@ -93,7 +86,7 @@ def _suspected(case: Case, count: int, typical_ns: int, waited_ns: int) -> Judge
             Fact(
                 text=(
                     f"requests were waited for during {seconds(waited_ns)}, "
-                    f"{percent(waited_ns, case.attribution.wall_ns)} of the wall time"
+                    f"{share_of(waited_ns, case.attribution.wall_ns)} of the wall time"
                 ),
                 observer="debug_log",
             ),

@@ -9,7 +9,8 @@ What it is
 How it is told apart
     The seconds are spent in file calls other than fsync below the cache directory. A network file
     system is slow cold and warm; the journal wait shows as one or few long renames in a cold run,
-    and in clients that never sync (kubectl 1.25 and later) too.
+    and in clients that never sync (kubectl 1.25 and later) too: a rename over an existing file
+    makes ext4 write that file's data first, which needs room in a journal that commits slowly.
 
 What it costs
     Three to eight calls for each group-version, each at the file system's latency; or the time of
@@ -22,15 +23,9 @@ Sources
     kubernetes/kubernetes issue 78664 (NFS homes); openshift/origin issue 17441 (network drive).
 """
 
-from kubelag.causes.contract import (
-    Case,
-    could_not_look,
-    percent,
-    plural,
-    seconds,
-    unknown,
-)
+from kubelag.causes.contract import Case, could_not_look, unknown
 from kubelag.model.evidence import Syscall
+from kubelag.model.units import counted, seconds, share_of
 from kubelag.model.verdict import Fact, Judgement, Source
 from kubelag.timeline.factors import CACHE_FILES
 from kubelag.timeline.spans import FSYNCS, is_in_cache
@@ -38,9 +33,10 @@ from kubelag.timeline.spans import FSYNCS, is_in_cache
 ID = "cache_metadata_slow"
 
 _JOURNALLING = frozenset({"ext3", "ext4", "xfs", "jfs", "btrfs"})
-# One call that takes this part of the time of all is a wait for something, not a slow file
-# system; half is arbitrary.
-_SINGLE_WAIT_RATIO = 0.5
+# On a local file system these calls take microseconds; one of 10 ms waited for the disk (arbitrary,
+# a thousand times that). Where such waits make half of the time or more, they are the story.
+_WAIT_NS = 10_000_000
+_WAITS_RATIO = 0.5
 
 _SOURCES = (
     Source(
@@ -96,16 +92,16 @@ def _suspected(case: Case, calls: list[Syscall], spent_ns: int) -> Judgement:
     return Judgement(
         cause=ID,
         standing="suspected",
-        sentence=_sentence(case, calls, slowest, spent_ns),
+        sentence=_sentence(case, calls, spent_ns),
         factor=CACHE_FILES,
         low_ns=case.exclusive_ns(CACHE_FILES),
         high_ns=spent_ns,
-        arithmetic=f"{plural(len(calls), 'file call')} on the cache = {seconds(spent_ns)}",
+        arithmetic=f"{counted(len(calls), 'file call')} on the cache = {seconds(spent_ns)}",
         facts=(
             Fact(
                 text=(
-                    f"{plural(len(calls), 'file call')} on cache files took {seconds(spent_ns)}, "
-                    f"{percent(spent_ns, case.attribution.wall_ns)} of the wall time"
+                    f"{counted(len(calls), 'file call')} on cache files took {seconds(spent_ns)}, "
+                    f"{share_of(spent_ns, case.attribution.wall_ns)} of the wall time"
                 ),
                 observer="syscalls",
             ),
@@ -120,17 +116,19 @@ def _suspected(case: Case, calls: list[Syscall], spent_ns: int) -> Judgement:
     )
 
 
-def _sentence(case: Case, calls: list[Syscall], slowest: Syscall, spent_ns: int) -> str:
+def _sentence(case: Case, calls: list[Syscall], spent_ns: int) -> str:
     cache = case.evidence.cache
     file_system = (cache.file_system if cache else None) or "its file system"
     on = f"{file_system} on {cache.device}" if cache and cache.device else file_system
-    slowest_ns = slowest.end_ns - slowest.start_ns
-    if file_system in _JOURNALLING and slowest_ns >= _SINGLE_WAIT_RATIO * spent_ns:
+    waits = [call for call in calls if call.end_ns - call.start_ns >= _WAIT_NS]
+    waited_ns = sum(call.end_ns - call.start_ns for call in waits)
+    if file_system in _JOURNALLING and waited_ns >= _WAITS_RATIO * spent_ns:
+        names = "/".join(sorted({call.name for call in waits}))
         return (
-            f"one {slowest.name} in the cache of {case.client} waited {seconds(slowest_ns)} for "
-            f"the journal of {on}, whose disk is slow to commit"
+            f"{len(waits)} of {len(calls):,} file calls in the cache of {case.client} ({names}) "
+            f"waited {seconds(waited_ns)} for the journal of {on}, whose disk is slow to commit"
         )
     return (
-        f"the cache of {case.client} lies on {on}, where {plural(len(calls), 'file call')} "
+        f"the cache of {case.client} lies on {on}, where {counted(len(calls), 'file call')} "
         f"took {seconds(spent_ns)}"
     )

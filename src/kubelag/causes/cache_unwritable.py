@@ -22,7 +22,8 @@ Sources
 
 from collections import Counter
 
-from kubelag.causes.contract import Case, could_not_look, plural, seconds, unknown
+from kubelag.causes.contract import Case, could_not_look, unknown
+from kubelag.model.units import counted, seconds
 from kubelag.model.verdict import Fact, Judgement, Source
 from kubelag.timeline.factors import CLIENT_THROTTLE, DISCOVERY
 from kubelag.timeline.spans import is_discovery, is_in_cache
@@ -80,19 +81,19 @@ def _suspected(case: Case, failed: Counter[str]) -> Judgement:
         standing="suspected",
         sentence=(
             f"{case.client} cannot write its cache {root} ({problem}), so every command sends "
-            f"{plural(asked, 'discovery request')} again"
+            f"{counted(asked, 'discovery request')} again"
         ),
         factor=DISCOVERY,
         low_ns=case.exclusive_ns(*_COST),
         high_ns=case.union_ns(*_COST),
         arithmetic=(
-            f"{plural(asked, 'discovery request')} and the client's own rate limit = "
+            f"{counted(asked, 'discovery request')} and the client's own rate limit = "
             f"{seconds(case.union_ns(*_COST))}"
         ),
         facts=(
             Fact(text=f"{root}: {problem}", observer="cache_directory"),
             *(
-                Fact(text=f"{plural(count, 'time')} {error}", observer="syscalls")
+                Fact(text=f"{counted(count, 'time')} {error}", observer="syscalls")
                 for error, count in failed.most_common(3)
             ),
         ),

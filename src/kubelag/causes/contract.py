@@ -65,29 +65,10 @@ class Cause(Protocol):
         """An opinion; pure."""
 
 
-def seconds(ns: float) -> str:
-    """`9.87 s` from a second up, `42 ms` below, `0.4 ms` below ten: three digits at most."""
-    if ns >= 9_999_500_000:  # noqa: PLR2004 - where two decimals would make four digits
-        return f"{ns / 1e9:.1f} s"
-    if ns >= 999_500_000:  # noqa: PLR2004 - where rounding reaches a second
-        return f"{ns / 1e9:.2f} s"
-    return f"{ns / 1e6:.0f} ms" if ns >= 9_950_000 else f"{ns / 1e6:.1f} ms"  # noqa: PLR2004 - the same
-
-
 def median_ns(values: Iterable[int]) -> int:
     """The median, zero of nothing."""
     known = sorted(values)
     return round(median(known)) if known else 0
-
-
-def percent(part: float, whole: float) -> str:
-    """`97 %`; a dash where there is no whole."""
-    return f"{100 * part / whole:.0f} %" if whole else "-"
-
-
-def plural(count: int, noun: str) -> str:
-    """`1 fsync`, `235 fsyncs`."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def could_not_look(case: Case, observers: Sequence[str]) -> tuple[str, ...]:

@@ -19,8 +19,9 @@ Sources
 
 from itertools import pairwise
 
-from kubelag.causes.contract import Case, could_not_look, percent, seconds, unknown
+from kubelag.causes.contract import Case, could_not_look, unknown
 from kubelag.model.remedy import Advice
+from kubelag.model.units import seconds, share_of
 from kubelag.model.verdict import Fact, Judgement, Source
 from kubelag.timeline.factors import RUN_QUEUE
 
@@ -42,7 +43,7 @@ class CpuContended:
         if missing := could_not_look(case, ["process_tree"]):
             return unknown(ID, "the run-queue delay was not looked at", missing)
         spent_ns = case.union_ns(RUN_QUEUE)
-        busy = f"processors {percent(_busy_ratio(case), 1)} busy"
+        busy = f"processors {share_of(_busy_ratio(case), 1)} busy"
         if not case.is_notable(spent_ns):
             return Judgement(
                 cause=ID,
@@ -64,7 +65,7 @@ def _busy_ratio(case: Case) -> float:
 
 
 def _suspected(case: Case, spent_ns: int, busy: str) -> Judgement:
-    share = percent(spent_ns, case.attribution.wall_ns)
+    share = share_of(spent_ns, case.attribution.wall_ns)
     return Judgement(
         cause=ID,
         standing="suspected",

@@ -19,8 +19,9 @@ Sources
     golang/go issue 33803; kernel documentation, sched-bwc.
 """
 
-from kubelag.causes.contract import Case, could_not_look, percent, plural, seconds, unknown
+from kubelag.causes.contract import Case, could_not_look, unknown
 from kubelag.model.remedy import Advice
+from kubelag.model.units import counted, seconds, share_of
 from kubelag.model.verdict import Fact, Judgement, Source
 from kubelag.timeline.factors import CPU_THROTTLED
 
@@ -62,25 +63,25 @@ class CpuThrottled:
             return Judgement(
                 cause=ID,
                 standing="ruled_out",
-                sentence=f"the CPU quota stopped the command in {plural(periods, 'period')}",
+                sentence=f"the CPU quota stopped the command in {counted(periods, 'period')}",
                 factor=CPU_THROTTLED,
             )
         return _suspected(case, periods, spent_ns)
 
 
 def _suspected(case: Case, periods: int, spent_ns: int) -> Judgement:
-    share = percent(spent_ns, case.attribution.wall_ns)
+    share = share_of(spent_ns, case.attribution.wall_ns)
     return Judgement(
         cause=ID,
         standing="suspected",
         sentence=(
-            f"the control group's CPU quota stopped {case.client} in {plural(periods, 'period')}, "
+            f"the control group's CPU quota stopped {case.client} in {counted(periods, 'period')}, "
             f"{seconds(spent_ns)} in all"
         ),
         factor=CPU_THROTTLED,
         low_ns=case.exclusive_ns(CPU_THROTTLED),
         high_ns=spent_ns,
-        arithmetic=f"{plural(periods, 'throttled period')} = {seconds(spent_ns)}",
+        arithmetic=f"{counted(periods, 'throttled period')} = {seconds(spent_ns)}",
         facts=(
             Fact(
                 text=f"throttled for {seconds(spent_ns)}, {share} of the wall time", observer="host"

@@ -19,8 +19,9 @@ Sources
     aws/aws-cli issue 5570; int128/kubelogin issue 122; Azure/kubelogin issues 102 and 358.
 """
 
-from kubelag.causes.contract import Case, could_not_look, percent, seconds, unknown
+from kubelag.causes.contract import Case, could_not_look, unknown
 from kubelag.model.remedy import Advice
+from kubelag.model.units import seconds, share_of
 from kubelag.model.verdict import Fact, Judgement, Source
 from kubelag.timeline.factors import CREDENTIAL_PLUGIN
 
@@ -76,7 +77,7 @@ def _suspected(case: Case, plugin: str, spent_ns: int) -> Judgement:
             Fact(
                 text=(
                     f"{plugin} ran {seconds(spent_ns)}, "
-                    f"{percent(spent_ns, case.attribution.wall_ns)} of the wall time"
+                    f"{share_of(spent_ns, case.attribution.wall_ns)} of the wall time"
                 ),
                 observer="processes",
             ),

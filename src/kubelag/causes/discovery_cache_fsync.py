@@ -25,16 +25,9 @@ Sources
     (a link to /dev/shm as a cure).
 """
 
-from kubelag.causes.contract import (
-    Case,
-    could_not_look,
-    median_ns,
-    percent,
-    plural,
-    seconds,
-    unknown,
-)
+from kubelag.causes.contract import Case, could_not_look, median_ns, unknown
 from kubelag.model.evidence import Syscall
+from kubelag.model.units import counted, seconds, share_of
 from kubelag.model.verdict import Fact, Judgement, Source
 from kubelag.timeline.factors import CACHE_FSYNC
 from kubelag.timeline.spans import FSYNCS, is_in_cache
@@ -84,7 +77,7 @@ def _ruled_out(case: Case, calls: list[Syscall], spent_ns: int) -> Judgement:
     return Judgement(
         cause=ID,
         standing="ruled_out",
-        sentence=f"{case.client} made {plural(len(calls), 'sync')} in its cache{took}",
+        sentence=f"{case.client} made {counted(len(calls), 'sync')} in its cache{took}",
         factor=CACHE_FSYNC,
     )
 
@@ -99,21 +92,21 @@ def _suspected(case: Case, calls: list[Syscall]) -> Judgement:
         standing="suspected",
         sentence=(
             f"{case.client} syncs every discovery cache entry to disk, one after another: "
-            f"{plural(len(calls), 'fsync')} of {seconds(typical_ns)} each (median) on {where}; "
+            f"{counted(len(calls), 'fsync')} of {seconds(typical_ns)} each (median) on {where}; "
             "fixed in kubectl 1.25.0"
         ),
         factor=CACHE_FSYNC,
         low_ns=case.exclusive_ns(CACHE_FSYNC),
         high_ns=spent_ns,
         arithmetic=(
-            f"{plural(len(calls), 'fsync')} x {seconds(typical_ns)} (median) = "
-            f"{seconds(product_ns)} predicted"
+            f"{counted(len(calls), 'fsync')} x {seconds(typical_ns)} (median) = "
+            f"{seconds(product_ns)}"
         ),
         facts=(
             Fact(
                 text=(
-                    f"{plural(len(calls), 'fsync')} below {_root(case)} took {seconds(spent_ns)}, "
-                    f"{percent(spent_ns, wall_ns)} of the wall time"
+                    f"{counted(len(calls), 'fsync')} below {_root(case)} took {seconds(spent_ns)}, "
+                    f"{share_of(spent_ns, wall_ns)} of the wall time"
                 ),
                 observer="syscalls",
             ),

@@ -18,8 +18,9 @@ Sources
     Kernel documentation, PSI and control groups.
 """
 
-from kubelag.causes.contract import Case, could_not_look, percent, plural, seconds, unknown
+from kubelag.causes.contract import Case, could_not_look, unknown
 from kubelag.model.remedy import Advice
+from kubelag.model.units import counted, seconds, share_of
 from kubelag.model.verdict import Fact, Judgement, Source
 from kubelag.timeline.factors import MEMORY_STALL
 
@@ -43,7 +44,7 @@ class MemoryPressure:
             return unknown(ID, "memory was not looked at", missing)
         faults = tree[-1].major_faults - tree[0].major_faults if tree else 0
         hits = _limit_hits(case)
-        figure = f"{plural(faults, 'major page fault')}, {plural(hits, 'hit')} of a memory limit"
+        figure = f"{counted(faults, 'major page fault')}, {counted(hits, 'hit')} of a memory limit"
         if all(sample.psi_memory_some_us is None for sample in host):
             if faults or hits:
                 missing = ("host: the kernel has no pressure stall information (psi=1)",)
@@ -75,7 +76,7 @@ def _ruled_out(sentence: str) -> Judgement:
 
 
 def _suspected(case: Case, spent_ns: int, figure: str) -> Judgement:
-    share = percent(spent_ns, case.attribution.wall_ns)
+    share = share_of(spent_ns, case.attribution.wall_ns)
     return Judgement(
         cause=ID,
         standing="suspected",

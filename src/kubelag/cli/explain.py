@@ -89,10 +89,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _explain(argv: tuple[str, ...], args: argparse.Namespace) -> int:
-    from kubelag.bundle import save  # noqa: PLC0415 - start-up is part of what we sell
+    from kubelag.bundle import check_place, save  # noqa: PLC0415 - start-up is part of what we sell
     from kubelag.cli.progress import teller_for  # noqa: PLC0415 - the same
     from kubelag.engine.explain import Wish, explain  # noqa: PLC0415 - the same
 
+    if args.save:
+        check_place(args.save)
     teller = teller_for(quiet=args.quiet, budget_s=args.budget)
     wish = Wish(
         argv=argv,

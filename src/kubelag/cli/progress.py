@@ -6,9 +6,9 @@ Nothing here runs in a thread: between fork and exec of a timed run no other thr
 import sys
 from typing import TYPE_CHECKING, TextIO
 
-from kubelag.causes.contract import seconds
 from kubelag.experiments.contract import Experiment
 from kubelag.model.experiment import Estimate
+from kubelag.model.units import seconds
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

@@ -73,8 +73,7 @@ def needs_depth(evidence: Evidence) -> bool:
 def _evidence(
     setting: Setting, watched: Watched, *, shown: tuple[str, ...], cold: bool
 ) -> Evidence:
-    main = next((one for one in watched.processes if one.parent_pid is None), None)
-    chain = main.chain if main else ()
+    chain = tuple(program for process in watched.processes for program in process.chain)
     config = setting.kubeconfig
     plugin = config.user.exec if config and config.user.auth == "exec" else None
     return Evidence(

@@ -8,10 +8,10 @@ and what was seen to move elsewhere.
 
 from dataclasses import dataclass
 
-from kubelag.causes.contract import seconds
 from kubelag.experiments.statistics import MIN_PAIRS_LARGE, median_ns, pairs_needed
 from kubelag.model.experiment import Arm, Estimate, Experiment, Trial
 from kubelag.model.report import Proof, ProofArm
+from kubelag.model.units import seconds
 from kubelag.model.verdict import Judgement, VerdictValue
 
 # design.md section 3 (a proposal of diagnosis.md section 4, not calibrated beyond the lab).
@@ -84,7 +84,7 @@ def _rule_by(
     experiment, estimate = measured
     noise_ns = noise_of(trial, base_ns, wall_ns)
     verdict, reason = _decide(judgement, experiment, estimate, base_ns, noise_ns, trial)
-    proof = _proof(experiment, estimate, trial, base_ns)
+    proof = _proof(experiment, estimate, trial, base_ns, judgement.experiments)
     return Ruling(verdict=verdict, proof=proof, reason=reason)
 
 
@@ -133,8 +133,15 @@ def _runs_needed(experiment: Experiment, trial: Trial) -> str:
     return f"about {needed:,} runs of each kind needed" if needed else "no difference was seen"
 
 
-def _proof(experiment: Experiment, estimate: Estimate, trial: Trial, base_ns: int) -> Proof:
-    shown = [trial.arm(name) for name in ("unchanged", experiment.id, "placebo")]
+def _proof(
+    experiment: Experiment,
+    estimate: Estimate,
+    trial: Trial,
+    base_ns: int,
+    named: tuple[str, ...],
+) -> Proof:
+    controls = ("unchanged", "unchanged_again", "placebo")
+    shown = [trial.arm(name) for name in (*controls, *named)]
     return Proof(
         experiment=experiment.id,
         saving_s=estimate.saving_ns / 1e9,

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from kubelag.causes.contract import seconds
 from kubelag.engine.observing import Manner, observe
 from kubelag.engine.proof import is_below_prediction, noise_of
 from kubelag.engine.reporting import Judged
@@ -18,6 +17,7 @@ from kubelag.experiments.trial import UNCHANGED, Progress, TrialRunner
 from kubelag.kube.command import with_global_flags
 from kubelag.model.attribution import Attribution
 from kubelag.model.experiment import Experiment, Trial
+from kubelag.model.units import seconds
 from kubelag.model.verdict import Judgement
 from kubelag.timeline.attribute import attribute
 from kubelag.timeline.factors import CACHE_FILES, CACHE_FSYNC, OTHER_FILES, OTHER_FSYNC, title

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from kubelag import __version__
-from kubelag.causes.contract import UNEXPLAINED_RATIO, Case, Cause, seconds
+from kubelag.causes.contract import Case, Cause
 from kubelag.engine.proof import Ruling, rule
 from kubelag.experiments.statistics import median_ns
 from kubelag.model.attribution import Attribution
@@ -22,6 +22,7 @@ from kubelag.model.report import (
     RuledOut,
     VerdictLine,
 )
+from kubelag.model.units import seconds
 from kubelag.model.verdict import Fact, Judgement, VerdictValue
 from kubelag.timeline.attribute import attribute
 from kubelag.timeline.factors import title
@@ -104,7 +105,7 @@ def _suspected(case: Case, judgement: Judgement, trial: Trial) -> VerdictLine:
         verdict=ruling.verdict,
         sentence=_with_reason(judgement.sentence, ruling),
         predicted_saving_s=(judgement.low_ns / 1e9, judgement.high_ns / 1e9),
-        arithmetic=_arithmetic(judgement, ruling),
+        arithmetic=judgement.arithmetic,
         proof=ruling.proof,
         evidence=judgement.facts,
         sources=judgement.sources,
@@ -114,12 +115,6 @@ def _suspected(case: Case, judgement: Judgement, trial: Trial) -> VerdictLine:
 
 def _with_reason(sentence: str, ruling: Ruling) -> str:
     return f"{sentence} ({ruling.reason})" if ruling.reason else sentence
-
-
-def _arithmetic(judgement: Judgement, ruling: Ruling) -> str:
-    if ruling.proof is None or not judgement.arithmetic:
-        return judgement.arithmetic
-    return f"{judgement.arithmetic}; measured saving {seconds(ruling.proof.saving_s * 1e9)}"
 
 
 def _unknown(judgement: Judgement) -> VerdictLine:
@@ -153,10 +148,8 @@ def _expected(trial: Trial) -> tuple[float | None, str]:
 def _headline(case: Case, verdicts: Iterable[VerdictLine]) -> str:
     first = next(iter(verdicts), None)
     wall = seconds(case.attribution.wall_ns)
-    if first and first.verdict == "proven":
+    if first and first.verdict != "unknown":
         return first.sentence
-    if first and first.verdict in {"likely", "contributing"}:
-        return f"{'Likely' if first.verdict == 'likely' else 'In part'}: {first.sentence}"
     if case.is_incomplete:
         rest = seconds(case.attribution.unexplained_ns)
         return f"I can't tell: {rest} of {wall} have no explanation that was looked for"
@@ -264,6 +257,8 @@ def _cache_sentence(cache: CacheDirectory) -> str:
     where = f"{cache.root} ({place}, by {cache.rule})" if place else f"{cache.root} ({cache.rule})"
     if cache.problem:
         return f"{where}: {cache.problem}"
+    if cache.state == "unknown":
+        return f"{where}; whether it was warm is not known"
     return f"{where} was {cache.state.replace('_', ' ')}"
 
 
@@ -276,13 +271,7 @@ def _notes(case: Case, trial: Trial) -> Iterable[str]:
             "--cold explains the run that will hurt"
         )
     if not evidence.repeatable:
-        yield f"it was run once and never repeated: {evidence.repeatable_why}"
-    if evidence.run.interrupted:
-        yield "it was interrupted: this is what was seen until then"
-    if case.is_incomplete:
-        yield (
-            f"cause incomplete: more than {UNEXPLAINED_RATIO:.0%} of the time has no explanation"
-        )
+        yield f"not repeated, since {evidence.repeatable_why}"
     if trial.stopped:
         yield f"experiments: {trial.stopped}"
 

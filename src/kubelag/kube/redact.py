@@ -27,6 +27,7 @@ _SECRET_FLAGS = frozenset(
 )
 _NAMES = r"passwords?|passwd|pwd|tokens?|secrets?|api[_-]?keys?|credentials?|authorization"
 
+# Quotes inside quoted JSON carry backslashes; their number is bounded to keep every rule linear.
 _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
     # PEM blocks, also ones that were cut off or have their newlines escaped.
     (
@@ -35,7 +36,7 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
     ),
     # The values of a Secret (or ConfigMap) as JSON, plain or quoted inside other JSON.
     (
-        re.compile(r'((?:\\*"|\b)(?:data|stringData|binaryData)\\*"?\s*:\s*\{)[^{}]*(\}?)'),
+        re.compile(r'((?:\\{0,8}"|\b)(?:data|stringData|binaryData)\\{0,8}"?\s*:\s*\{)[^{}]*(\}?)'),
         rf"\1{REDACTED}\2",
     ),
     # The same as YAML: every line that is indented deeper than the key.
@@ -48,7 +49,9 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
     ),
     # A header to the end of its value.
     (
-        re.compile(r"(authorization\\*[\"']?\s*[:=]\s*\\*[\"']?)[^\"'\n\\]+", re.IGNORECASE),
+        re.compile(
+            r"(authorization\\{0,8}[\"']?\s*[:=]\s*\\{0,8}[\"']?)[^\"'\n\\]+", re.IGNORECASE
+        ),
         rf"\1{REDACTED}",
     ),
     (re.compile(r"\b(bearer|basic)(\s+)[\w.~+/=-]{6,}", re.IGNORECASE), rf"\1\2{REDACTED}"),
@@ -61,12 +64,17 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\bk8s-aws-v1\.[\w-]+"), REDACTED),
     (re.compile(r"\bgh[oprsu]_\w{20,}"), REDACTED),
     (re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"), REDACTED),
-    # password=…, "token": "…", client_secret: …
+    # password="…", "accessToken": "…"
     (
         re.compile(
-            rf"((?:\b|_)(?:{_NAMES})(?:_?data)?\\*[\"']?\s*[=:]\s*\\*[\"']?)[^\s\"'&,;\\]+",
+            rf"((?:{_NAMES})(?:_?data)?\\{{0,8}}[\"']?\s*[=:]\s*\\{{0,8}}([\"']))(?:(?!\2)[^\n\\])*",
             re.IGNORECASE,
         ),
+        rf"\1{REDACTED}",
+    ),
+    # client_secret=…, token: …
+    (
+        re.compile(rf"((?:{_NAMES})(?:_?data)?\s*[=:]\s*)[^\s\"'&,;\\]+", re.IGNORECASE),
         rf"\1{REDACTED}",
     ),
     # Long base64 that is neither a path nor a hexadecimal digest.

@@ -112,7 +112,9 @@ def remove_cgroup(path: Path) -> None:
         LabError: It cannot be emptied or removed.
     """
     if not is_met_within(lambda: _is_removed(path), REMOVE_S):
-        raise LabError(f"The control group {path} stays in use", f"see who: cat {path}/cgroup.procs")
+        raise LabError(
+            f"The control group {path} stays in use", f"see who: cat {path}/cgroup.procs"
+        )
 
 
 def joining(procs: Iterable[Path]) -> tuple[str, ...]:

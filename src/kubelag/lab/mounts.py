@@ -1,5 +1,6 @@
 """Mounts and loop devices: what there is now, and how it is taken away and seen to be gone."""
 
+import functools
 import os
 import re
 import shutil
@@ -37,7 +38,12 @@ def run_tool(argv: Sequence[str], *, problem: str) -> str:
     """
     try:
         done = subprocess.run(
-            argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=TOOL_S, check=False
+            argv,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=TOOL_S,
+            check=False,
+            env=os.environ | {"PATH": tool_path(), "LC_ALL": "C"},
         )
     except FileNotFoundError as error:
         raise LabError(f"{problem}: {argv[0]} is missing", "run ./scripts/_system_packages") from (
@@ -49,6 +55,16 @@ def run_tool(argv: Sequence[str], *, problem: str) -> str:
         words = done.stderr.decode(errors="replace").strip() or f"exit code {done.returncode}"
         raise LabError(f"{problem}: {words}")
     return done.stdout.decode(errors="replace").strip()
+
+
+def tool_path() -> str:
+    """PATH with the administrator's directories, which a user's own PATH often lacks."""
+    return os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
+
+
+def has_tool(name: str) -> bool:
+    """Whether a system tool is installed."""
+    return shutil.which(name, path=tool_path()) is not None
 
 
 def list_mounts() -> tuple[Mount, ...]:
@@ -77,10 +93,9 @@ def unmount(path: Path) -> None:
         LabError: It is still mounted.
     """
     while (mount := find_mount(path)) is not None:
-        if not is_met_within(lambda mount=mount: _unmount_once(mount, lazy=False), BUSY_S):
-            _unmount_once(mount, lazy=True)
-            if find_mount(path) == mount:
-                raise LabError(f"{path} stays mounted", f"end what uses it, then: umount {path}")
+        eagerly = functools.partial(_unmount_once, mount, lazy=False)
+        if not is_met_within(eagerly, BUSY_S) and not _unmount_once(mount, lazy=True):
+            raise LabError(f"{path} stays mounted", f"end what uses it, then: umount {path}")
 
 
 def attach_loop(backing: Path) -> str:
@@ -146,7 +161,7 @@ def _unmount_once(mount: Mount, *, lazy: bool) -> bool:
 
 
 def _unmount_argv(mount: Mount, *, lazy: bool) -> tuple[str, ...]:
-    if mount.file_system.startswith("fuse") and not os.geteuid() == 0:
+    if mount.file_system.startswith("fuse") and os.geteuid() != 0:
         return (fusermount(), "-u", *(("-z",) if lazy else ()), "--", mount.path)
     # -n would leave a stale line in a real /etc/mtab; --no-canonicalize asks no dead file system
     return ("umount", "--no-canonicalize", *(("--lazy",) if lazy else ()), mount.path)

@@ -44,7 +44,9 @@ class Passthrough:
         if fh is None:
             _delay(self._metadata_s)
         found = os.lstat(self._real(path)) if fh is None else os.fstat(fh)
-        times = {f"st_{name}": getattr(found, f"st_{name}_ns") for name in ("atime", "mtime", "ctime")}
+        times = {
+            f"st_{name}": getattr(found, f"st_{name}_ns") for name in ("atime", "mtime", "ctime")
+        }
         return {name: getattr(found, name) for name in STAT_FIELDS} | times
 
     def open(self, path: str, flags: int) -> int:
@@ -118,7 +120,7 @@ class Passthrough:
 
     def link(self, new: str, existing: str) -> None:
         """Give a file a second name."""
-        os.link(self._real(existing), self._real(new))  # noqa: PTH200 - as above
+        os.link(self._real(existing), self._real(new))
 
     def chmod(self, path: str, mode: int) -> None:
         """Change permissions."""
@@ -130,7 +132,11 @@ class Passthrough:
 
     def utimens(self, path: str, times: tuple[int, int] | None = None) -> None:
         """Set access and modification time, in nanoseconds."""
-        os.utime(self._real(path), ns=times, follow_symlinks=False)
+        real = self._real(path)
+        if times is None:
+            os.utime(real, follow_symlinks=False)
+        else:
+            os.utime(real, ns=times, follow_symlinks=False)
 
     def statfs(self, path: str) -> Mapping[str, int]:
         """Room left on the backing file system."""
@@ -158,9 +164,7 @@ def main() -> None:
     import mfusepy  # noqa: PLC0415 - loads libfuse, which only this process needs
 
     os.umask(0)  # the kernel has applied the caller's umask already
-    latency = Latency(
-        fsync_ms=args.fsync_ms, metadata_ms=args.metadata_ms, flush_ms=args.flush_ms
-    )
+    latency = Latency(fsync_ms=args.fsync_ms, metadata_ms=args.metadata_ms, flush_ms=args.flush_ms)
     mfusepy.FUSE(
         Passthrough(args.backing, latency), args.mount_point, foreground=True, fsname="kubelag"
     )

@@ -157,7 +157,7 @@ def _marked(pid: int, mark: bytes) -> Identity | None:
 
 
 def _pids() -> Iterator[int]:
-    return (int(name) for name in os.listdir("/proc") if name.isdigit())
+    return (int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit())
 
 
 def _line_of(pid: int) -> Iterator[int]:

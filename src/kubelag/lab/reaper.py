@@ -1,4 +1,4 @@
-"""How each kind of thing that the lab makes is taken away again; each may be done any number of times.
+"""How each kind of thing that the lab makes is taken away again, any number of times.
 
 Kinds and their facts:
     directory  path: removed with everything in it, never across a mount point

@@ -4,13 +4,14 @@ import os
 import statistics
 import time
 import uuid
-from contextlib import suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
 from kubelag.errors import LabError
+from kubelag.lab.control_plane.private_files import make_private_directory
 from kubelag.lab.passthrough import Latency
 from kubelag.lab.slow_disk import block_obstacle, mount_disk, write_delay_ms
 from kubelag.lab.slow_fuse import fuse_obstacle, mount_fuse
@@ -98,10 +99,100 @@ def open_slow_directory(  # noqa: PLR0913 - one directory, and the knobs of its 
     Raises:
         LabError: That kind is impossible here; nothing is left behind.
     """
-    own = None if ledger else _own_ledger()
-    book = ledger or own
-    assert book is not None
-    wanted = [kind] if kind != "auto" else ["block", "fuse"]
-    if metadata_ms or flush_ms:
-        wanted.remove("block") if kind == "auto" else None
-    ...
+    latency = Latency(fsync_ms=fsync_ms, metadata_ms=metadata_ms, flush_ms=flush_ms)
+    book = ledger or _own_ledger()
+    problems = []
+    for one in _kinds(kind, latency):
+        order = _Order(directory=directory, kind=one, latency=latency, journal_mib=journal_mib)
+        try:
+            return _open_one(order, book, owns_ledger=ledger is None)
+        except LabError as error:
+            problems.append(error)
+    if ledger is None:
+        book.close()
+    if len(problems) == 1:
+        raise problems[0]
+    raise LabError("; ".join(problem.message for problem in problems), "repair one of them")
+
+
+def measure_fsync_ms(directory: Path) -> float:
+    """Median time of an fsync of a new small file; the first one is thrown away."""
+    samples_ms = []
+    for number in range(SAMPLES + 1):
+        path = directory / f".probe-{os.getpid()}-{number}"
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            os.write(descriptor, bytes(SAMPLE_BYTES))
+            start_s = time.perf_counter()
+            os.fsync(descriptor)
+            samples_ms.append((time.perf_counter() - start_s) * 1000)
+        finally:
+            os.close(descriptor)
+            path.unlink()
+    return statistics.median(samples_ms[1:])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Order:
+    directory: Path
+    kind: Literal["block", "fuse"]
+    latency: Latency
+    journal_mib: int | None
+
+
+def _kinds(kind: Kind, latency: Latency) -> tuple[Literal["block", "fuse"], ...]:
+    if kind != "auto":
+        return (kind,)
+    if latency.metadata_ms or latency.flush_ms:  # a block device knows neither
+        return ("fuse",)
+    return ("block", "fuse")
+
+
+def _open_one(order: _Order, ledger: Ledger, *, owns_ledger: bool) -> SlowDirectory:
+    start = ledger.mark()
+    with ExitStack() as undo:
+        undo.callback(lambda: ledger.reap(range(start, ledger.mark())))
+        ledger.make_directory(order.directory)
+        path, device = _mount(order, ledger)
+        fsync_ms = measure_fsync_ms(path)
+        undo.pop_all()
+    return SlowDirectory(
+        path=path,
+        kind=order.kind,
+        device=device,
+        fsync_ms=fsync_ms,
+        describe=_describe(order, device, fsync_ms),
+        _ledger=ledger,
+        _entries=range(start, ledger.mark()),
+        _owns_ledger=owns_ledger,
+    )
+
+
+def _mount(order: _Order, ledger: Ledger) -> tuple[Path, str | None]:
+    if order.kind == "fuse":
+        return mount_fuse(order.directory, order.latency, ledger), None
+    return mount_disk(
+        order.directory,
+        delay_ms=write_delay_ms(order.latency.fsync_ms),
+        journal_mib=order.journal_mib,
+        ledger=ledger,
+    )
+
+
+def _describe(order: _Order, device: str | None, fsync_ms: float) -> str:
+    if order.kind == "block":
+        delay_ms = write_delay_ms(order.latency.fsync_ms)
+        return (
+            f"an ext4 on the block device {device} with {delay_ms} ms for each write: "
+            f"one fsync takes {fsync_ms:.0f} ms"
+        )
+    extra = f", {order.latency.metadata_ms:g} ms for each lookup, open, create and rename"
+    return (
+        f"a FUSE file system: one fsync takes {fsync_ms:.0f} ms"
+        f"{extra if order.latency.metadata_ms else ''}"
+    )
+
+
+def _own_ledger() -> Ledger:
+    state = make_private_directory(state_directory(os.environ, is_root=os.geteuid() == 0))
+    return Ledger.open(state / f"disk-{uuid.uuid4().hex}")

@@ -66,7 +66,7 @@ class Ledger:
         self._journal = _Journal.read(directory / JOURNAL)
         self.token = str(self._journal.header.get("token", "")) or secrets.token_hex(TOKEN_BYTES)
         if not self._journal.header:
-            self._journal.append({"token": self.token, "boot": _boot_id(), "pid": os.getpid()})
+            self._journal.begin({"token": self.token, "boot": _boot_id(), "pid": os.getpid()})
 
     @classmethod
     def open(cls, directory: Path) -> Self:
@@ -119,21 +119,25 @@ class Ledger:
         return make_private_directory(path)
 
     def mark(self) -> int:
-        """A point to go back to with `reap`."""
+        """The number of the entry to come; two marks bound what was made between them."""
         return self._journal.next_number
 
     def complete(self, **facts: object) -> None:
         """Say that the lab is up as a whole, with what others need to know to use it."""
         self._journal.complete(facts)
 
-    def reap(self, since: int = 0) -> None:
-        """Undo, newest first, everything made since the mark, and see it gone.
+    def reap(self, entries: range | None = None) -> None:
+        """Undo, newest first, and see it gone.
+
+        Args:
+            entries: Numbers between two marks; without them everything, with every process that
+                the lab started.
 
         Raises:
             LabError: Something would not go; it stays in the journal for the next time.
         """
         with _uninterrupted():
-            problems = [problem for problem in self._undo(since) if problem]
+            problems = [problem for problem in self._undo(entries) if problem]
         if problems:
             raise LabError(
                 f"The lab could not remove everything: {'; '.join(problems)}",
@@ -161,19 +165,19 @@ class Ledger:
         finally:
             self.close()
 
-    def _undo(self, since: int) -> Iterator[str]:
+    def _undo(self, entries: range | None) -> Iterator[str]:
         """Users of the disks first, then what was written down, then whatever else is marked."""
         is_this_boot = self._journal.header.get("boot") == _boot_id()
-        if since == 0:
+        if entries is None:
             self._journal.complete(None)
             yield reaper.end_marked(self.token, spared=self._recorded_pids())
         for entry in reversed(self.entries):
-            if entry.number >= since:
+            if entries is None or entry.number in entries:
                 problem = reaper.undo(entry.kind, entry.facts, is_this_boot=is_this_boot)
                 if not problem:
                     self._journal.retire(entry.number)
                 yield problem
-        if since == 0:
+        if entries is None:
             yield reaper.end_marked(self.token)
 
     def _recorded_pids(self) -> frozenset[int]:
@@ -224,6 +228,10 @@ class _Journal:
         for line in text.splitlines():
             journal._take(line)
         return journal
+
+    def begin(self, header: Mapping[str, Any]) -> None:
+        self.append(header)
+        self.header = header
 
     def add(self, kind: str, facts: Mapping[str, Any]) -> int:
         number = self.next_number

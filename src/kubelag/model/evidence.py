@@ -87,6 +87,7 @@ class ClientNote:
         "discovery_failed",
     ]
     at_ns: int
+    """For `throttled` and `retry_after` when the wait was over."""
     wait_ns: int = 0
     """How long the client says it waited, for `throttled` and `retry_after`."""
     subject: str = ""

@@ -61,10 +61,9 @@ class VerdictLine:
     arithmetic: str
     proof: Proof | None
     evidence: tuple[Fact, ...]
+    """What speaks for it; for `unknown`, what could not be seen."""
     sources: tuple[Source, ...]
     remedies: tuple[str, ...]
-    missing: tuple[str, ...] = ()
-    """What could not be seen, for `unknown`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,8 @@ from kubelag.observe.mounts import Mount, block_device, mount_of, read_mounts
 from kubelag.observe.writable import owner, why_not_writable
 
 OBSERVER = "cache_directory"
+# The names become paths, so nothing that could climb out is followed.
+_GROUP_VERSION = re.compile(r"(?:[a-z0-9][a-z0-9.-]*/)?[a-z0-9]+", re.ASCII | re.IGNORECASE)
 # On a slow file system hundreds of looks would take longer than the command; arbitrary, and half
 # of what kubelag may add to a run.
 _TIME_S = 0.25
@@ -161,8 +163,7 @@ def _group_versions(path: str) -> tuple[str, ...] | None:
         found = [one["groupVersion"] for group in groups for one in group["versions"] or ()]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
-    # The names become paths, so nothing that could climb out is followed.
-    return tuple(name for name in found if isinstance(name, str) and ".." not in name.split("/"))
+    return tuple(name for name in found if isinstance(name, str) and _GROUP_VERSION.fullmatch(name))
 
 
 def _modified_ns(path: str) -> int | None:

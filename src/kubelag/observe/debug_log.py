@@ -33,8 +33,8 @@ OBSERVER = "debug_log"
 _LINE_KEPT_BYTES = 256 * 1024
 _DUMP = b"goroutine "
 
-_ANSWER = re.compile(r"([A-Z]+) (\S+) (?:(\d{3})[^\n]*? )? ?in (\d+) milliseconds$")
-_BARE_ANSWER = re.compile(r"Response Status: (?:(\d{3})[^\n]*? )?in (\d+) milliseconds$")
+_ANSWER = re.compile(r"([A-Z]+) (\S+) (?:(\d{3})[^\n]*?)? ?in (\d+) milliseconds$")
+_BARE_ANSWER = re.compile(r"Response Status: (?:(\d{3})[^\n]*?)? ?in (\d+) milliseconds$")
 _STATISTICS = re.compile(r"HTTP Statistics: .*\bDuration (\d+) ms$")
 
 

@@ -30,7 +30,8 @@ from kubelag.observe.process_tree import TreeSampler
 
 # What is kept of a failing command's standard error.
 _TAIL_LINES = 10
-_TAIL_BYTES = 16_384
+# Redaction needs whole lines and blocks, so all is kept until the end, or none of it.
+_KEPT_BYTES = 1 << 20
 # How long a command may take to end after Ctrl-C before it is made to.
 _GRACE_S = 2.0
 _DUMP_EXIT_CODE = 255
@@ -237,6 +238,8 @@ class _LogTap:
         return self._reader.result()
 
     def tail(self) -> str:
+        if len(self._kept) > _KEPT_BYTES:
+            return "(it wrote more to standard error than is kept)"
         text = redact_text(self._kept.decode(errors="replace"))
         return "\n".join(text.splitlines()[-_TAIL_LINES:])
 
@@ -249,6 +252,7 @@ class _LogTap:
             self._keep(self._reader.close())
 
     def _keep(self, shown: bytes) -> None:
-        self._kept = (self._kept + shown)[-_TAIL_BYTES:]
+        if len(self._kept) <= _KEPT_BYTES:
+            self._kept += shown
         if self._pass_through:
             os.write(2, shown)

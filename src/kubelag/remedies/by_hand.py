@@ -57,7 +57,8 @@ class ByHand:
         found = self.instruct(context)
         if found.is_done:
             return self.status(context)
-        raise RefusedError(self.why_not, f"type: {' && '.join(found.commands)}")
+        typed = f"type: {' && '.join(found.commands)}" if found.commands else found.detail
+        raise RefusedError(self.why_not, typed)
 
     def verify(self, context: Context) -> Status:
         """The same as its status."""
@@ -74,13 +75,11 @@ class ByHand:
     def status(self, context: Context) -> Status:
         """Whether there is anything to do."""
         found = self.instruct(context)
-        state = "applied" if found.is_done else "not_applied"
-        step = "" if found.is_done else f"kubelag fix plan {self.id}"
         return Status(
             remedy=self.id,
-            state=state,
+            state="applied" if found.is_done else "not_applied",
             detail=found.detail,
-            next_step=step,
+            next_step=f"kubelag fix plan {self.id}" if found.commands else "",
         )
 
     def advise(self, evidence: Evidence) -> Advice:

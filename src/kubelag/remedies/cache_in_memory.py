@@ -180,6 +180,10 @@ def _refresh(journal: Journal, context: Context) -> Status:
     status = _judge(journal, context)
     if not swap.is_replacement(journal, Path(journal.target)):
         raise RemedyError(status.detail, f"type: {status.next_step}")
+    if context.options.scope not in {None, journal.scope}:
+        raise RemedyError(
+            f"it is applied to {journal.target} already", f"first type: kubelag fix undo {ID}"
+        )
     if not _has_memory(journal, context):
         _make_memory(journal, context)
     return _judge(journal, context)

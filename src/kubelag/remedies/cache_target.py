@@ -54,7 +54,7 @@ def refuse_foreign(target: Target, context: Context) -> None:
         RefusedError: Where it is somebody else's.
     """
     for path in (target.root, target.root.parent):
-        found = _nearest(path)
+        found = nearest_existing(path)
         status = found.lstat()
         is_shared = bool(status.st_mode & stat.S_ISVTX)
         if status.st_uid != context.uid and not (is_shared and found != target.root):
@@ -86,7 +86,8 @@ def missing_directories(path: Path) -> tuple[str, ...]:
     return tuple(reversed(missing))
 
 
-def _nearest(path: Path) -> Path:
+def nearest_existing(path: Path) -> Path:
+    """The path, or the nearest of its parents that is there, be it a dangling link."""
     while not os.path.lexists(path):
         path = path.parent
     return path

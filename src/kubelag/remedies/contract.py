@@ -62,14 +62,21 @@ class Context:
 class Remedy(Protocol):
     """One file in this package, or a third party's (entry-point group `kubelag.remedies`)."""
 
-    id: str
-    """As the command line spells it, for example `cache-in-memory`."""
-    summary: str
-    """One sentence."""
-    causes: tuple[str, ...]
-    """Ids of the causes that it helps against."""
-    is_automatic: bool
-    """Whether `apply` changes something; if not, the plan has commands to type."""
+    @property
+    def id(self) -> str:
+        """As the command line spells it, for example `cache-in-memory`."""
+
+    @property
+    def summary(self) -> str:
+        """What it does, in one clause."""
+
+    @property
+    def causes(self) -> tuple[str, ...]:
+        """Ids of the causes that it helps against."""
+
+    @property
+    def is_automatic(self) -> bool:
+        """Whether `apply` changes something; if not, the plan has commands to type."""
 
     def plan(self, context: Context) -> Plan:
         """What apply would change; changes nothing."""

@@ -53,6 +53,8 @@ def design(context: Context) -> Design:
     scope = _choose_scope(context, survival)
     found = survival if isinstance(survival, Survival) else None
     _refuse_needless(target, scope, found)
+    if not (place.is_private or found or context.options.until_reboot):
+        _refuse_readable_link(target.path(scope))
     journal = _journal(target.path(scope), directory, scope, found)
     return Design(
         target=target,
@@ -97,6 +99,23 @@ def _refuse_needless(target: Target, scope: Scope, survival: Survival | None) ->
             f"{_saved(path)} is in the way; a former cache may have been left there",
             "move it away, then try again",
         )
+
+
+def _refuse_readable_link(path: Path) -> None:
+    """Stop where others can read the link: after a reboot they could make what it names.
+
+    Raises:
+        RefusedError: Where no directory on the way to the link is closed to others.
+    """
+    if any(one.exists() and not one.stat().st_mode & 0o001 for one in path.parents):
+        return
+    if not path.parent.exists():  # it will be made closed
+        return
+    raise RefusedError(
+        f"every user of this machine can look into {path.parent}, and could hand you a cache of"
+        " his making in /dev/shm after a reboot",
+        f"type: chmod o-rx {path.parent}, then try again",
+    )
 
 
 def _journal(path: Path, directory: Path, scope: Scope, survival: Survival | None) -> Journal:

@@ -44,7 +44,7 @@ def find_place(context: Context) -> Place | None:
     run = context.paths.run
     private = run if context.uid == 0 else run / "user" / str(context.uid)
     for base in (private, context.paths.shared_memory):
-        if _is_usable(base, context):
+        if _is_usable(base):
             return Place(base=base, is_private=base == private and _is_private(base, context.uid))
     return None
 
@@ -93,7 +93,9 @@ def directory_problem(path: Path, uid: int) -> str:
 
 
 def remove_directory(directory: Path, uid: int) -> None:
-    """Remove the directory if it is ours, and the one around it if nothing else is in there."""
+    """Remove the directory if it is ours, and the one around it if that is, and is empty then."""
+    if directory_problem(directory.parent, uid):
+        return
     if directory_problem(directory, uid) == "":
         with told(directory):
             shutil.rmtree(directory)
@@ -112,7 +114,7 @@ def is_in_memory(path: Path) -> bool:
     return file_system(path) in _IN_MEMORY
 
 
-def _is_usable(base: Path, context: Context) -> bool:
+def _is_usable(base: Path) -> bool:
     if not is_in_memory(base) or not os.access(base, os.W_OK | os.X_OK):
         return False
     room = os.statvfs(base)

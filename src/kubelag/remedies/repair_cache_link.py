@@ -17,8 +17,8 @@ from kubelag.errors import KubelagError, RemedyError
 from kubelag.kube.cache import layout
 from kubelag.model.evidence import Evidence
 from kubelag.model.remedy import Advice, Change, Plan, RemedyState, Status
-from kubelag.remedies import swap, transaction
 from kubelag.observe.cache_directory import dangling_link
+from kubelag.remedies import swap, transaction
 from kubelag.remedies.cache_target import describe, find_target, refuse_foreign
 from kubelag.remedies.contract import Context
 from kubelag.remedies.journal import Journal, Journals

@@ -73,7 +73,9 @@ def _known_source(client: Client) -> tuple[str, ...]:
 
 def upgrade_commands(path: str, package: Package | None) -> tuple[str, ...]:
     """The commands that bring the fix to the program at this path."""
-    if package and _has_fix(package.candidate):
+    # Google's packages carry the version of its tools; what is in them has been newer for years.
+    is_googles = "/google-cloud-sdk/" in path
+    if package and (is_googles or _has_fix(package.candidate)):
         return (f"sudo apt-get install --only-upgrade {package.name}",)
     return _by_path(path) or download_commands()
 
@@ -86,7 +88,6 @@ def _by_path(path: str) -> tuple[str, ...] | None:
         "/mise/": ("mise use --global kubectl@latest",),
         "/google-cloud-sdk/": ("gcloud components update kubectl",),
         "/linuxbrew/": ("brew upgrade kubernetes-cli",),
-        "/.krew/": ("kubectl krew upgrade",),
     }
     return next((commands for mark, commands in marks.items() if mark in path), None)
 
@@ -114,7 +115,7 @@ def _about(package: Package | None) -> tuple[str, ...]:
 
 
 def _has_fix(candidate: str) -> bool:
-    """Whether a package version is a kubectl with the fix; Google's are those of its tools."""
+    """Whether a package version is that of a kubectl with the fix."""
     bare = candidate.rpartition(":")[2]
     version = parse_version(bare)
     return version is not None and version.major == FIXED_FSYNC.major and version >= FIXED_FSYNC

@@ -1,12 +1,14 @@
-"""Says how to get a cache directory that can be written again; whose it is is for the user to say."""
+"""Says how to get a cache directory that can be written; whose it is, the user has to say."""
 
 import os
 import shlex
 
 from kubelag.kube.versions import READS_KUBECACHEDIR, parse_version
 from kubelag.model.evidence import Evidence
+from kubelag.observe.mounts import mount_of, read_mounts
+from kubelag.observe.writable import why_not_writable
 from kubelag.remedies.by_hand import ByHand, Instructions
-from kubelag.remedies.cache_target import describe, find_target
+from kubelag.remedies.cache_target import describe, find_target, nearest_existing
 from kubelag.remedies.contract import Context
 
 
@@ -23,16 +25,18 @@ def remedy() -> ByHand:
 
 
 def _instruct(context: Context) -> Instructions:
-    root = find_target(context).root
-    if os.access(root if root.exists() else root.parent, os.W_OK | os.X_OK):
+    target = find_target(context)
+    if target.is_dangling:
         return Instructions(
-            commands=(), is_done=True, detail=f"{root} is {describe(root)} and can be written"
+            commands=("kubelag fix apply repair-cache-link",),
+            detail=f"{target.root} is {describe(target.root)}",
         )
-    if root.is_symlink() and not root.exists():
-        commands: tuple[str, ...] = ("kubelag fix apply repair-cache-link",)
-    else:
-        commands = _commands(str(root), None)
-    return Instructions(commands=commands, detail=f"{root} is {describe(root)}, not writable")
+    existing = os.path.realpath(nearest_existing(target.root))
+    problem = why_not_writable(str(target.root), existing, mount_of(existing, read_mounts()))
+    if problem is None:
+        detail = f"{target.root} is {describe(target.root)} and can be written"
+        return Instructions(commands=(), is_done=True, detail=detail)
+    return Instructions(commands=_commands(str(target.root), None), detail=problem)
 
 
 def _recommend(evidence: Evidence) -> tuple[str, ...]:

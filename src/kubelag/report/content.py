@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from kubelag.model import units
 from kubelag.model.remedy import Advice
 from kubelag.model.report import (
     CacheLine,
@@ -11,7 +12,6 @@ from kubelag.model.report import (
     RuledOut,
     VerdictLine,
 )
-from kubelag.report import units
 from kubelag.report.blocks import (
     Block,
     Grid,

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
+from kubelag.model import units
 from kubelag.model.report import FactorLine, Report
-from kubelag.report import units
 from kubelag.report.blocks import Bar, Bars, Block, Paragraph, Piece, heading, sentence
 
 _KEY = "In brackets: time as the only thing in the way, to time in the way at all"

@@ -4,8 +4,8 @@ import shlex
 from collections.abc import Iterator
 from signal import Signals
 
+from kubelag.model import units
 from kubelag.model.report import CommandLine, Report
-from kubelag.report import units
 from kubelag.report.blocks import Block, Gap, Paragraph, Piece, Verbatim
 from kubelag.report.verdicts import label, leading
 
@@ -77,11 +77,14 @@ def _stderr(command: CommandLine) -> Iterator[Block]:
 
 
 def _cause(report: Report) -> Block:
+    """The label says how certain it is, so the headline's own hedge before the sentence goes."""
     verdict = leading(report)
     if verdict is None:
         return _line(Piece(report.headline, "strong"))
     text, tone = label(verdict.verdict)
-    return _line(Piece(f"{text}: ", tone), Piece(report.headline))
+    is_echo = report.headline.endswith(verdict.sentence)
+    said = verdict.sentence if is_echo else report.headline
+    return _line(Piece(f"{text}: ", tone), Piece(said))
 
 
 def _warning(title: str, text: str) -> Paragraph:

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Final
 
+from kubelag.model import units
 from kubelag.model.report import Proof, ProofArm, Report, VerdictLine
 from kubelag.model.verdict import VerdictValue
-from kubelag.report import units
 from kubelag.report.blocks import (
     Bar,
     Bars,
@@ -60,9 +60,10 @@ def _blamed(verdict: VerdictLine, report: Report) -> Iterator[Block]:
     text, tone = label(verdict.verdict)
     yield from heading(f"{text}: {spoken(verdict.cause)}", tone)
     proven = verdict.proof.sentence if verdict.proof else ""
-    said = verdict.sentence if verdict.sentence != report.headline else ""
-    sentences = [sentence(text) for text in (said, proven) if text]
-    yield from (*sentences, Gap()) if sentences else ()
+    said = verdict.sentence if verdict.sentence not in report.headline else ""
+    if said or proven:
+        yield from (sentence(text) for text in (said, proven) if text)
+        yield Gap()
     yield _arithmetic(verdict)
     if verdict.proof:
         yield from _proof(verdict.proof)
@@ -74,9 +75,7 @@ def _arithmetic(verdict: VerdictLine) -> Grid:
     rows = [(Piece("predicted saving"), predicted, Piece(verdict.arithmetic))]
     proof = verdict.proof
     if proof is None:
-        rows.append(
-            (Piece("measured saving"), Piece("not measured"), Piece("no experiment was run"))
-        )
+        rows.append((Piece("measured saving"), Piece("not measured"), Piece("")))
     else:
         interval = f"95 % interval {units.interval(*proof.ci95_s)}"
         figure = Piece(units.duration(proof.saving_s), "strong")
@@ -140,6 +139,5 @@ def _unknown(report: Report) -> Iterator[Block]:
 
 
 def _why_unknown(verdict: VerdictLine) -> str:
-    if not verdict.missing:
-        return verdict.sentence
-    return f"{verdict.sentence}; missing: {', '.join(verdict.missing)}"
+    missing = "; ".join(fact.text for fact in verdict.evidence)
+    return f"{verdict.sentence}; missing: {missing}" if missing else verdict.sentence

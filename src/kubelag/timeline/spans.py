@@ -86,12 +86,12 @@ def _file_factor(call: Syscall, cache: CacheDirectory | None) -> Factor:
 
 
 def _process_spans(evidence: Evidence) -> Iterator[Span]:
-    main = next((one for one in evidence.processes if one.parent_pid is None), None)
-    if main is None:
+    client = _client_process(evidence)
+    if client is None:
         return
-    yield from _wrapper_spans(evidence, main)
+    yield from _wrapper_spans(evidence, client)
     for child in evidence.processes:
-        if child.parent_pid == main.pid:
+        if child.parent_pid == client.pid:
             plugin = is_credential_plugin(child, evidence.credential_plugin)
             yield Span(
                 factor=factors.CREDENTIAL_PLUGIN if plugin else factors.CHILD_PROCESS,
@@ -101,20 +101,28 @@ def _process_spans(evidence: Evidence) -> Iterator[Span]:
             )
 
 
-def _wrapper_spans(evidence: Evidence, main: Process) -> Iterator[Span]:
-    if len(main.chain) <= 1:
-        return
+def _client_process(evidence: Evidence) -> Process | None:
+    """The process that became the real client: the first one, or what a wrapper forked."""
+    real = evidence.client.real_path
+    became = (one for one in evidence.processes if real in one.chain)
+    first = (one for one in evidence.processes if one.parent_pid is None)
+    return next(became, None) or next(first, None)
+
+
+def _wrapper_spans(evidence: Evidence, client: Process) -> Iterator[Span]:
+    """All that came before the real client was executed, if anything did."""
+    wrapped = len(client.chain) > 1 or client.parent_pid is not None
     execs = [
         call.end_ns
         for call in evidence.syscalls
-        if call.pid == main.pid and call.name.startswith("execve") and call.error is None
+        if call.pid == client.pid and call.name.startswith("execve") and call.error is None
     ]
-    if execs:
+    if wrapped and execs:
         yield Span(
             factor=factors.WRAPPER,
             start_ns=evidence.run.start_ns,
             end_ns=max(execs),
-            what=main.chain[0],
+            what=evidence.processes[0].program,
         )
 
 
@@ -149,10 +157,11 @@ def _wait_spans(evidence: Evidence) -> Iterator[Span]:
     for note in evidence.notes:
         factor = _THROTTLES.get(note.kind)
         if factor and note.wait_ns > 0:
-            # The rate limiter logs after its wait, a Retry-After is logged before it.
-            begin = note.at_ns - note.wait_ns if note.kind == "throttled" else note.at_ns
             yield Span(
-                factor=factor, start_ns=begin, end_ns=begin + note.wait_ns, what=note.subject
+                factor=factor,
+                start_ns=note.at_ns - note.wait_ns,
+                end_ns=note.at_ns,
+                what=note.subject,
             )
 
 

@@ -27,7 +27,7 @@ OLD_TOKEN = "eyJ2IjoibWV0YS5rOHMuaW8vdjEiLCJydiI6MSwic3RhcnQiOiJub2RlMVx1MDAwMCJ
 """Revision 1, going on after node1."""
 
 
-def body(answer: "Answer") -> Any:  # noqa: ANN401 - JSON is whatever it is
+def body(answer: "Answer") -> Any:
     return json.loads(answer.body)
 
 
@@ -141,20 +141,26 @@ def test_401_has_no_details_and_no_flow_control(ask: "Asker") -> None:
     [
         (
             "/api/v1/nodes",
-            'nodes is forbidden: User "system:anonymous" cannot list resource "nodes" in API '
-            'group "" at the cluster scope',
+            (
+                'nodes is forbidden: User "system:anonymous" cannot list resource "nodes" in API '
+                'group "" at the cluster scope'
+            ),
             {"kind": "nodes"},
         ),
         (
             "/apis/g0.example.com/v1/namespaces/default/things0/x",
-            'things0.g0.example.com "x" is forbidden: User "system:anonymous" cannot get resource '
-            '"things0" in API group "g0.example.com" in the namespace "default"',
+            (
+                'things0.g0.example.com "x" is forbidden: User "system:anonymous" cannot get '
+                'resource "things0" in API group "g0.example.com" in the namespace "default"'
+            ),
             {"name": "x", "group": "g0.example.com", "kind": "things0"},
         ),
         (
             "/api/v1/namespaces/default/pods/x/log",
-            'pods "x" is forbidden: User "system:anonymous" cannot get resource "pods/log" in API '
-            'group "" in the namespace "default"',
+            (
+                'pods "x" is forbidden: User "system:anonymous" cannot get resource "pods/log" '
+                'in API group "" in the namespace "default"'
+            ),
             {"name": "x", "kind": "pods"},
         ),
         ("/api", 'forbidden: User "system:anonymous" cannot get path "/api"', {}),
@@ -275,8 +281,10 @@ def test_an_old_client_gets_an_old_table(ask: "Asker") -> None:
     [
         (
             "/api/v1/nodes",
-            "Name Status Roles Age Version Internal-IP External-IP OS-Image Kernel-Version "
-            "Container-Runtime",
+            (
+                "Name Status Roles Age Version Internal-IP External-IP OS-Image Kernel-Version "
+                "Container-Runtime"
+            ),
             [
                 "node1",
                 "Ready",
@@ -306,7 +314,8 @@ def test_a_table_has_the_columns_and_cells_of_its_resource(
     names = [column["name"].replace(" ", "_") for column in table["columnDefinitions"]]
     assert names == columns.split()
     if cells is None:
-        assert table["rows"] == []
+        # the real server says null where a resource has no columns of its own
+        assert not table["rows"]
         return
     first = table["rows"][0]["cells"]
     age = first.pop(names.index("Age"))
@@ -354,7 +363,7 @@ def test_items_of_builtin_lists_have_no_kind_and_custom_ones_have(ask: "Asker") 
 
 def test_custom_objects_stay_in_one_line_even_for_curl(ask: "Asker") -> None:
     answer = ask.over_http2("/apis/g0.example.com/v1/things0")
-    assert answer.body.count(b"\n") == 1
+    assert answer.body.count(b"\n") == 0
 
 
 def test_a_namespace_holds_its_own_pods(ask: "Asker") -> None:

@@ -64,8 +64,9 @@ class ListReader:
         if asked.form != negotiation.PLAIN:
             metadata = {"resourceVersion": found.metadata["resourceVersion"]}
             return self._table(asked, metadata, (found,))
-        if asked.request.is_pretty and not collection.is_custom:
-            return _ok(go_json.indented(found.value))
+        if asked.request.is_pretty:
+            # custom objects are never spread, but lose the newline
+            return _ok(found.compact if collection.is_custom else go_json.indented(found.value))
         return _ok(found.compact + "\n")
 
     def _list(self, asked: _Asked) -> Response:
@@ -82,11 +83,9 @@ class ListReader:
         return _ok(_plain_list(asked, metadata, found.objects))
 
     def _page(self, asked: _Asked, predicates: Sequence[Predicate]) -> Page:
-        objects = [
-            item
-            for item in asked.collection.within(asked.target.namespace)
-            if all(holds(item.value) for holds in predicates)
-        ]
+        objects: Sequence[StoredObject] = asked.collection.within(asked.target.namespace)
+        if predicates:
+            objects = [item for item in objects if all(holds(item.value) for holds in predicates)]
         return page(
             objects,
             limit=_limit(asked.request),
@@ -119,7 +118,8 @@ def _plain_list(asked: _Asked, metadata: JsonObject, objects: Sequence[StoredObj
         # maps are written with their keys in alphabetical order
         ordered = go_json.compact(dict(sorted(metadata.items())))
         head = f'"apiVersion":"{api_version}","items":[{items}]'
-        return f'{{{head},"kind":"{kind}","metadata":{ordered}}}\n'
+        newline = "" if asked.request.is_pretty else "\n"
+        return f'{{{head},"kind":"{kind}","metadata":{ordered}}}{newline}'
     value = {"kind": kind, "apiVersion": api_version, "metadata": metadata}
     if asked.request.is_pretty:
         return go_json.indented(value | {"items": [_without_kind(item.value) for item in objects]})

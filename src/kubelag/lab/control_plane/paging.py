@@ -7,6 +7,7 @@ the revision of the first page and the key to go on from.
 import base64
 import binascii
 import json
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -77,9 +78,9 @@ def page(
     """
     start = _start(token) if token else ""
     prefix = f"{namespace}/" if namespace else ""
-    left = [item for item in objects if item.key.removeprefix(prefix) >= start]
-    taken = tuple(left[:limit] if limit > 0 else left)
-    remaining = len(left) - len(taken)
+    first = bisect_left(objects, start, key=lambda item: item.key.removeprefix(prefix))
+    taken = tuple(objects[first : first + limit] if limit > 0 else objects[first:])
+    remaining = len(objects) - first - len(taken)
     following = ""
     if remaining:
         following = encode_token(revision, taken[-1].key.removeprefix(prefix) + "\0")

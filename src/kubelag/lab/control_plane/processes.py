@@ -1,12 +1,15 @@
 """Starts, names, finds again and ends the processes of one control plane."""
 
 import contextlib
+import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+
+from kubelag.errors import LabError
 
 TERMINATE_S = 5.0
 """How long a server may take to end by itself. Arbitrary; etcd needs about 0.1 s."""
@@ -83,18 +86,40 @@ def _start_ticks(pid: int) -> int | None:
 
 
 def end(records: Sequence[ProcessRecord]) -> None:
-    """End the processes one after another in this order, by force where asking fails."""
+    """End the processes one after another in this order, by force where asking fails.
+
+    Raises:
+        LabError: One cannot be ended.
+    """
     for record in records:
-        process = find(record)
-        if process is None:
-            continue
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.terminate()
-            try:
-                process.wait(TERMINATE_S)
-            except psutil.TimeoutExpired:
-                process.kill()
-                process.wait(TERMINATE_S)
+        if is_running(record):
+            _end_running(record)
+        if find(record) is not None:
+            # a zombie now, and maybe our child, whom nobody else can bury
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(record.pid, os.WNOHANG)
+
+
+def _end_running(record: ProcessRecord) -> None:
+    process = psutil.Process(record.pid)
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process.terminate()
+        if _is_gone_within(process, TERMINATE_S):
+            return
+        process.kill()
+        if not _is_gone_within(process, TERMINATE_S):
+            raise LabError(
+                f"{record.name} (process {record.pid}) does not end even when killed",
+                "look for what it waits for in /proc/PID/stack",
+            )
+
+
+def _is_gone_within(process: psutil.Process, timeout_s: float) -> bool:
+    try:
+        process.wait(timeout_s)
+    except psutil.TimeoutExpired:
+        return process.status() == psutil.STATUS_ZOMBIE
+    return True
 
 
 def last_words(log: Path, lines: int = 3) -> str:

@@ -29,6 +29,11 @@ def duration(seconds: float) -> str:
     return _written(seconds, scale(seconds))
 
 
+def seconds(ns: float) -> str:
+    """Nanoseconds as a figure with its unit, as `duration` writes it."""
+    return duration(ns / 1e9)
+
+
 def aligned(seconds: float) -> str:
     """The same, padded so that right-aligned figures of both units stand in one column."""
     number, unit = duration(seconds).split(" ")
@@ -56,6 +61,11 @@ def interval(low_s: float, high_s: float) -> str:
 def percent(ratio: float) -> str:
     """A ratio as a whole percentage."""
     return f"{_finite(ratio) * 100:.0f} %"
+
+
+def share_of(part: float, whole: float) -> str:
+    """A part as a whole percentage; a dash where there is no whole."""
+    return percent(part / whole) if whole else "-"
 
 
 def percentages(ratios: Sequence[float]) -> tuple[str, ...]:

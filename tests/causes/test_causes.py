@@ -1,0 +1,196 @@
+"""Every cause, with evidence for each thing that it can say."""
+
+from dataclasses import replace
+
+import pytest
+
+from evidence import (
+    MS,
+    ROOT,
+    START,
+    S,
+    cache,
+    call,
+    evidence,
+    host,
+    incident,
+    process,
+    request,
+    tree,
+    without,
+)
+from kubelag.causes.api_server_slow import ApiServerSlow
+from kubelag.causes.cache_metadata_slow import CacheMetadataSlow
+from kubelag.causes.cache_unwritable import CacheUnwritable
+from kubelag.causes.catalogue import CAUSES
+from kubelag.causes.contract import Case, Cause
+from kubelag.causes.cpu_contended import CpuContended
+from kubelag.causes.cpu_throttled import CpuThrottled
+from kubelag.causes.credential_plugin_slow import CredentialPluginSlow
+from kubelag.causes.discovery_cache_fsync import DiscoveryCacheFsync
+from kubelag.causes.memory_pressure import MemoryPressure
+from kubelag.model.evidence import Client, Evidence, Look
+from kubelag.model.verdict import Judgement
+from kubelag.timeline.attribute import attribute
+
+
+def judged(cause: Cause, seen: Evidence) -> Judgement:
+    return cause.judge(Case(evidence=seen, attribution=attribute(seen)))
+
+
+@pytest.mark.parametrize("cause", CAUSES, ids=lambda cause: cause.id)
+def test_a_run_in_which_nothing_was_slow_rules_every_cause_out_or_leaves_it_open(
+    cause: Cause,
+) -> None:
+    seen = evidence(1 * S, requests=(request("/api/v1/nodes", 0, 5 * MS),))
+    if (
+        cause.id == "cache_metadata_slow"
+    ):  # nothing explains this second, and only renames were seen
+        assert judged(cause, seen).standing == "unknown"
+    else:
+        assert judged(cause, seen).standing == "ruled_out"
+
+
+@pytest.mark.parametrize(
+    ("cause", "observer"),
+    [
+        (DiscoveryCacheFsync(), "syscalls"),
+        (CacheMetadataSlow(), "syscalls"),
+        (CacheUnwritable(), "cache_directory"),
+        (CredentialPluginSlow(), "kubeconfig"),
+        (ApiServerSlow(), "debug_log"),
+        (CpuThrottled(), "host"),
+        (CpuContended(), "process_tree"),
+        (MemoryPressure(), "host"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value.id,
+)
+def test_could_not_look_never_reads_as_healthy(cause: Cause, observer: str) -> None:
+    judgement = judged(cause, evidence(looks=without(observer, "no permission")))
+    assert judgement.standing == "unknown"
+    assert any("no permission" in text for text in judgement.missing)
+
+
+def test_the_incident_is_suspected_with_its_arithmetic() -> None:
+    judgement = judged(DiscoveryCacheFsync(), incident())
+    assert judgement.standing == "suspected"
+    assert "kubectl 1.20.2" in judgement.sentence
+    assert judgement.arithmetic == "148 fsyncs x 65.0 ms (median) = 9.62 s"
+    assert judgement.low_ns <= judgement.high_ns == 148 * 65 * MS
+
+
+def test_syncs_elsewhere_are_not_the_caches() -> None:
+    syncs = tuple(call("fsync", i * 100 * MS, 90 * MS, "/var/log/x") for i in range(50))
+    assert judged(DiscoveryCacheFsync(), evidence(syscalls=syncs)).standing == "ruled_out"
+
+
+def test_a_journal_wait_is_told_apart_from_a_slow_file_system() -> None:
+    waits = tuple(call("renameat", i * 100 * MS, 90 * MS, f"{ROOT}/http/{i}") for i in range(8))
+    waiting = judged(CacheMetadataSlow(), evidence(1 * S, syscalls=waits))
+    assert "waited 720 ms for the journal of ext4 on loop0" in waiting.sentence
+    on_nfs = evidence(1 * S, syscalls=waits, cache=cache(file_system="nfs4", device=None))
+    assert "lies on nfs4" in judged(CacheMetadataSlow(), on_nfs).sentence
+
+
+def test_when_every_file_call_was_watched_and_quick_metadata_is_ruled_out() -> None:
+    look = Look(observer="syscalls", state="looked", how="tracefs, files")
+    seen = evidence(1 * S)
+    seen = replace(seen, looks=(look, *(one for one in seen.looks if one.observer != "syscalls")))
+    assert judged(CacheMetadataSlow(), seen).standing == "ruled_out"
+
+
+def test_a_dangling_link_is_named_with_the_requests_that_it_costs() -> None:
+    asked = tuple(request(f"/apis/g{i}/v1", i * 100 * MS, 90 * MS) for i in range(40))
+    broken = cache(state="dangling_link", problem="it is a link to /dev/shm/x, which is gone")
+    judgement = judged(CacheUnwritable(), evidence(requests=asked, cache=broken))
+    assert judgement.standing == "suspected"
+    assert "which is gone" in judgement.sentence
+    assert "40 discovery requests" in judgement.sentence
+    assert judgement.remedies[0] == "repair-cache-link"
+
+
+def test_refused_writes_in_the_cache_are_enough_to_suspect_it() -> None:
+    refused = (call("mkdirat", 0, 1000, f"{ROOT}/http", result=-1, error="EACCES"),)
+    judgement = judged(CacheUnwritable(), evidence(syscalls=refused))
+    assert judgement.standing == "suspected"
+    assert any("EACCES" in fact.text for fact in judgement.facts)
+
+
+def test_a_slow_plugin_is_blamed_and_the_request_that_waited_for_it_is_not() -> None:
+    seen = evidence(
+        2500 * MS,
+        credential_plugin="aws",
+        processes=(
+            process(1, None, "/usr/bin/kubectl", 0, 2500 * MS),
+            process(2, 1, "/usr/bin/aws", 100 * MS, 2000 * MS),
+        ),
+        requests=(request("/api", 50 * MS, 2100 * MS),),
+    )
+    judgement = judged(CredentialPluginSlow(), seen)
+    assert judgement.standing == "suspected"
+    assert judgement.low_ns == judgement.high_ns == 2000 * MS
+    assert judged(ApiServerSlow(), seen).low_ns <= 150 * MS
+
+
+def test_a_slow_server_is_suspected_by_its_typical_request() -> None:
+    asked = (
+        *(request(f"/apis/g{i}/v1", 600 * MS, 300 * MS) for i in range(70)),
+        request("/api", 0, 300 * MS),
+        request("/apis", 300 * MS, 300 * MS),
+        request("/api/v1/nodes", 900 * MS, 300 * MS),
+    )
+    judgement = judged(ApiServerSlow(), evidence(1250 * MS, requests=asked))
+    assert judgement.standing == "suspected"
+    assert "4.0 answers waited for in series" in judgement.arithmetic
+
+
+def test_a_quota_is_suspected_by_its_throttled_time() -> None:
+    seen = evidence(host=(host(0), host(10 * S, throttled_periods=90, throttled_ns=8 * S)))
+    judgement = judged(CpuThrottled(), seen)
+    assert judgement.standing == "suspected"
+    assert "90 periods" in judgement.sentence
+
+
+def test_waiting_for_a_processor_is_suspected_by_the_run_queue() -> None:
+    queued = tree(10 * S, cpu_ns=1 * S, run_queue_ns=6 * S)
+    judgement = judged(CpuContended(), evidence(tree=(tree(0), queued)))
+    assert judgement.standing == "suspected"
+    assert "6.00 s" in judgement.sentence
+
+
+def test_pressure_of_others_is_not_ours_but_with_our_own_faults_it_is() -> None:
+    pressed = (host(0), host(10 * S, psi_memory_some_us=5_000_000))
+    assert judged(MemoryPressure(), evidence(host=pressed)).standing == "ruled_out"
+    faulting = (tree(0), tree(10 * S, major_faults=900))
+    judgement = judged(MemoryPressure(), evidence(host=pressed, tree=faulting))
+    assert judgement.standing == "suspected"
+    assert "900 major page faults" in judgement.sentence
+
+
+def test_faults_without_pressure_figures_are_unknown_and_not_innocent() -> None:
+    blindly = (host(0, psi_memory_some_us=None), host(10 * S, psi_memory_some_us=None))
+    seen = evidence(host=blindly, tree=(tree(0), tree(10 * S, major_faults=900)))
+    assert judged(MemoryPressure(), seen).standing == "unknown"
+
+
+@pytest.mark.parametrize("cause", CAUSES, ids=lambda cause: cause.id)
+def test_no_evidence_at_all_crashes_no_cause(cause: Cause) -> None:
+    nobody = Client(name="x", path="", real_path="")
+    seen = evidence(0, client=nobody, cache=None, looks=(), host=(), tree=())
+    assert judged(cause, seen).standing == "unknown"
+    assert seen.run.start_ns == START
+
+
+@pytest.mark.parametrize("cause", CAUSES, ids=lambda cause: cause.id)
+def test_each_cause_is_a_page_of_the_manual(cause: Cause) -> None:
+    import sys  # noqa: PLC0415 - the module of the class is all that is wanted
+
+    page = sys.modules[type(cause).__module__].__doc__ or ""
+    for section in (
+        "What it is",
+        "How it is told apart",
+        "What it costs",
+        "Versions",
+        "Sources",
+    ):
+        assert f"\n{section}\n" in page

@@ -1,0 +1,124 @@
+"""What a trial makes of a suspicion: proven only where every rule holds."""
+
+from dataclasses import replace
+
+from evidence import MS, S
+from kubelag.engine.proof import rule
+from kubelag.experiments.statistics import paired
+from kubelag.model.experiment import Arm, Experiment, Trial
+from kubelag.model.verdict import Judgement
+
+SUSPICION = Judgement(
+    cause="discovery_cache_fsync",
+    standing="suspected",
+    sentence="it syncs",
+    low_ns=8 * S,
+    high_ns=9 * S,
+    experiments=("fsync_suppressed", "cache_on_memory"),
+)
+
+UNCHANGED = (10 * S, 10 * S + 90 * MS, 10 * S - 70 * MS)
+
+
+def trial(
+    *treated: int, placebo: tuple[int, ...] = UNCHANGED, name: str = "fsync_suppressed"
+) -> Trial:
+    arms = (
+        Arm(name="unchanged", walls_ns=UNCHANGED),
+        Arm(name="unchanged_again", walls_ns=UNCHANGED[::-1]),
+        Arm(name="placebo", walls_ns=placebo),
+        Arm(name=name, walls_ns=treated),
+    )
+    return Trial(
+        arms=arms,
+        experiments=(Experiment(id=name, outcome="measured", estimate=paired(UNCHANGED, treated)),),
+        same_against_same=paired(UNCHANGED, UNCHANGED[::-1]),
+        placebo=paired(UNCHANGED, placebo),
+    )
+
+
+def test_a_large_saving_as_predicted_is_proven() -> None:
+    ruling = rule(SUSPICION, trial(1500 * MS, 1480 * MS, 1510 * MS), 10 * S, 9 * S)
+    assert ruling.verdict == "proven"
+    assert ruling.proof is not None
+    assert ruling.proof.pairs == 3
+    assert ruling.proof.ci95_s[0] > 8
+
+
+def test_nothing_is_proven_without_a_measurement() -> None:
+    ruling = rule(SUSPICION, Trial(stopped="the budget was spent"), 10 * S, 9 * S)
+    assert (ruling.verdict, ruling.proof) == ("likely", None)
+    assert "budget" in ruling.reason
+
+
+def test_a_small_share_without_proof_only_contributes() -> None:
+    assert rule(SUSPICION, Trial(), 10 * S, 1 * S).verdict == "contributing"
+
+
+def test_far_less_than_predicted_is_no_proof_but_a_wrong_model() -> None:
+    ruling = rule(SUSPICION, trial(9900 * MS, 9950 * MS, 9940 * MS), 10 * S, 9 * S)
+    assert ruling.verdict == "unknown"
+    assert "model is wrong" in ruling.reason
+
+
+def test_less_than_predicted_is_likely_until_it_is_seen_where_the_time_went() -> None:
+    runs = trial(4 * S, 4 * S + 10 * MS, 4 * S - 10 * MS)
+    assert rule(SUSPICION, runs, 10 * S, 9 * S).verdict == "likely"
+    moved = replace(
+        runs.experiments[0], knock_on_ns=3 * S, knock_on_what="opening and renaming (3.00 s)"
+    )
+    followed = rule(SUSPICION, replace(runs, experiments=(moved,)), 10 * S, 9 * S)
+    assert followed.verdict == "proven"
+    assert followed.proof is not None
+    assert "3.00 s moved to opening and renaming" in followed.proof.sentence
+
+
+def test_more_than_predicted_is_not_proven_either() -> None:
+    suspicion = replace(SUSPICION, low_ns=2 * S, high_ns=3 * S)
+    ruling = rule(suspicion, trial(1 * S, 1 * S, 1 * S), 10 * S, 3 * S)
+    assert ruling.verdict == "likely"
+    assert "more than" in ruling.reason
+
+
+def test_a_wrapper_that_changes_as_much_as_the_removal_proves_nothing() -> None:
+    ruling = rule(
+        SUSPICION,
+        trial(1500 * MS, 1480 * MS, 1510 * MS, placebo=(1400 * MS, 1390 * MS, 1420 * MS)),
+        10 * S,
+        9 * S,
+    )
+    assert ruling.verdict == "unknown"
+    assert "wrapper" in ruling.reason
+
+
+def test_too_noisy_says_how_many_runs_are_needed() -> None:
+    ruling = rule(SUSPICION, trial(1 * S, 12 * S, 3 * S), 10 * S, 9 * S)
+    assert ruling.verdict == "likely"
+    assert "runs of each kind needed" in ruling.reason
+
+
+def test_two_pairs_never_prove() -> None:
+    short = (10 * S, 10 * S + 1)
+    two = Trial(
+        arms=(
+            Arm(name="unchanged", walls_ns=short),
+            Arm(name="fsync_suppressed", walls_ns=(1 * S, 1 * S + 1)),
+        ),
+        experiments=(
+            Experiment(
+                id="fsync_suppressed",
+                outcome="measured",
+                estimate=paired(short, (1 * S, 1 * S + 1)),
+            ),
+        ),
+    )
+    assert rule(SUSPICION, two, 10 * S, 9 * S).verdict == "likely"
+
+
+def test_a_failed_treatment_is_no_measurement() -> None:
+    failed = Trial(
+        experiments=(Experiment(id="fsync_suppressed", outcome="failed", why="exit code [1]"),)
+    )
+    ruling = rule(SUSPICION, failed, 10 * S, 9 * S)
+    assert ruling.proof is None
+    assert "exit code [1]" in ruling.reason

@@ -1,0 +1,95 @@
+"""`repair-cache-link`: a directory where the cache is a link to nowhere."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kubelag.errors import RefusedError, RemedyError
+from kubelag.remedies.cache_in_memory import CacheInMemory
+from kubelag.remedies.contract import Context
+from kubelag.remedies.repair_cache_link import RepairCacheLink
+
+Snap = Callable[..., dict[str, tuple[object, ...]]]
+remedy = RepairCacheLink()
+
+
+@pytest.fixture(params=["cache", "cache/discovery"])
+def link(request: pytest.FixtureRequest, home: Path) -> Path:
+    """The cache, or its discovery part, as a link to nowhere."""
+    path: Path = home / ".kube" / request.param
+    shutil.rmtree(path)
+    path.symlink_to("/nowhere/at/all")
+    return path
+
+
+def test_it_is_planned_applied_and_undone_exactly(
+    context: Context, home: Path, link: Path, snapshot: Snap
+) -> None:
+    before = snapshot(home)
+    plan = remedy.plan(context)
+    assert [change.path for change in plan.changes] == [f"{link}.kubelag-dangling", str(link)]
+    assert snapshot(home) == before
+
+    assert remedy.apply(context).state == remedy.verify(context).state == "applied"
+    assert link.is_dir()
+    assert not link.is_symlink()
+    (link / "cached since").write_text("x")
+    assert remedy.apply(context).state == "applied"
+    assert remedy.plan(context).already_applied
+
+    assert remedy.undo(context).state == "not_applied"
+    assert snapshot(home) == before
+    assert list(context.state_directory.glob("*.json")) == []
+
+
+def test_killed_after_any_step_it_can_be_undone_and_applied(
+    context: Context,
+    home: Path,
+    link: Path,
+    snapshot: Snap,
+    killed_after: Callable[[Callable[[Context], object], Context, int], bool],
+) -> None:
+    before = snapshot(home)
+    steps = 1
+    while killed_after(remedy.apply, context, steps):
+        remedy.undo(context)
+        assert snapshot(home) == before, steps
+        assert killed_after(remedy.apply, context, steps)
+        assert remedy.apply(context).state == "applied"
+        assert link.is_dir()
+        remedy.undo(context)
+        assert snapshot(home) == before, steps
+        steps += 1
+    assert steps > 4
+
+
+def test_a_healthy_cache_needs_no_repair(context: Context, home: Path, snapshot: Snap) -> None:
+    before = snapshot(home)
+    assert "no link to repair" in remedy.plan(context).obstacle
+    with pytest.raises(RemedyError, match="there is nothing to do"):
+        remedy.apply(context)
+    assert remedy.undo(context).detail.startswith("nothing to undo")
+    assert snapshot(home) == before
+
+
+def test_a_foreign_link_is_refused(context: Context, link: Path) -> None:
+    if context.uid != 0:
+        pytest.skip("only root can give a link away")
+    os.chown(link.parent, 65534, 65534)
+    with pytest.raises(RefusedError, match="belongs to user"):
+        remedy.apply(context)
+
+
+def test_after_the_repair_the_cache_can_be_moved_to_memory(plain: Context, home: Path) -> None:
+    shutil.rmtree(home / ".kube" / "cache")
+    (home / ".kube" / "cache").symlink_to("/nowhere/at/all")
+    with pytest.raises(RemedyError, match="repair-cache-link"):
+        CacheInMemory().apply(plain)
+    remedy.apply(plain)
+    assert CacheInMemory().apply(plain).state == "applied"
+    CacheInMemory().undo(plain)
+    remedy.undo(plain)
+    assert (home / ".kube" / "cache").is_symlink()
