@@ -194,3 +194,11 @@ def test_each_cause_is_a_page_of_the_manual(cause: Cause) -> None:
         "Sources",
     ):
         assert f"\n{section}\n" in page
+
+
+def test_slow_requests_of_a_stopped_client_say_nothing_about_the_server() -> None:
+    asked = tuple(request(f"/apis/g{i}/v1", 0, 900 * MS) for i in range(70))
+    stopped = (host(0), host(1 * S, throttled_periods=9, throttled_ns=600 * MS))
+    judgement = judged(ApiServerSlow(), evidence(1 * S, requests=asked, host=stopped))
+    assert judgement.standing == "unknown"
+    assert "held up for 600 ms" in judgement.missing[0]
