@@ -202,3 +202,12 @@ def test_slow_requests_of_a_stopped_client_say_nothing_about_the_server() -> Non
     judgement = judged(ApiServerSlow(), evidence(1 * S, requests=asked, host=stopped))
     assert judgement.standing == "unknown"
     assert "held up for 600 ms" in judgement.missing[0]
+
+
+@pytest.mark.parametrize(
+    ("cause", "name"), [(DiscoveryCacheFsync(), "fsync"), (CacheMetadataSlow(), "openat")]
+)
+def test_slow_calls_on_unknown_files_leave_it_open(cause: Cause, name: str) -> None:
+    calls = tuple(call(name, i * 100 * MS, 90 * MS, "") for i in range(9))
+    seen = evidence(1 * S, syscalls=tuple(replace(one, path=None) for one in calls))
+    assert judged(cause, seen).standing == "unknown"

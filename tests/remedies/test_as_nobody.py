@@ -107,7 +107,7 @@ def test_with_lingering_the_whole_cache_comes_back_with_the_users_own_systemd(
     assert as_nobody(lambda: remedy.status(nobody.context()).state) == "broken"
 
     def boot() -> str:
-        survival.create_now("user-tmpfiles.d", str(configuration), nobody.context())
+        survival.create_now("user-tmpfiles.d", str(configuration), directory, nobody.context())
         return remedy.verify(nobody.context()).state
 
     assert as_nobody(boot) == "applied"

@@ -23,7 +23,7 @@ Sources
     kubernetes/kubernetes issue 78664 (NFS homes); openshift/origin issue 17441 (network drive).
 """
 
-from kubelag.causes.contract import Case, could_not_look, unknown
+from kubelag.causes.contract import Case, could_not_look, spent_in, unknown, unplaced
 from kubelag.model.evidence import Syscall
 from kubelag.model.units import counted, seconds, share_of
 from kubelag.model.verdict import Fact, Judgement, Source
@@ -63,11 +63,18 @@ class CacheMetadataSlow:
         if case.is_incomplete and _is_narrow(case):
             missing = ("every file call: only syncs and renames were watched",)
             return unknown(ID, "other calls on cache files were not watched", missing)
+        astray = unplaced(case, syncs=False)
+        if case.is_notable(spent_in(astray)):
+            missing = (f"syscalls: the files of calls that took {seconds(spent_in(astray))}",)
+            return unknown(ID, f"{counted(len(astray), 'call')} on unknown files", missing)
         watched = "renames" if _is_narrow(case) else "file calls"
         return Judgement(
             cause=ID,
             standing="ruled_out",
-            sentence=f"{len(calls):,} {watched} on cache files took {seconds(spent_ns)}",
+            sentence=(
+                f"{len(calls) + len(astray):,} {watched} on cache files took "
+                f"{seconds(spent_ns + spent_in(astray))}"
+            ),
             factor=CACHE_FILES,
         )
 

@@ -6,12 +6,13 @@ from statistics import median
 from typing import Protocol
 
 from kubelag.model.attribution import Attribution, Factor
-from kubelag.model.evidence import Evidence
+from kubelag.model.evidence import Evidence, Syscall
 from kubelag.model.verdict import Judgement
+from kubelag.timeline.spans import FSYNCS, is_file_call
 
-# Under this nobody waits: 50 ms is half of the 0.1 s that people perceive as instant (Nielsen,
-# Usability Engineering, 1993); 5 % of the wall time is arbitrary.
-NOTABLE_NS = 50_000_000
+# Under this nobody waits: 0.1 s is what people perceive as instant (Nielsen, Usability Engineering,
+# 1993); 5 % of the wall time is arbitrary.
+NOTABLE_NS = 100_000_000
 NOTABLE_RATIO = 0.05
 # Above this share of unexplained time "cause incomplete" is said (design, arbitrary).
 UNEXPLAINED_RATIO = 0.20
@@ -52,6 +53,20 @@ class Case:
         """The most that removing the factors can save."""
         whole_ns = sum(self.attribution.share(factor).union_ns for factor in factors)
         return min(whole_ns, self.attribution.wall_ns)
+
+
+def unplaced(case: Case, *, syncs: bool) -> list[Syscall]:
+    """File calls whose file is not known: a tracefs observer knows it of slow calls only."""
+    return [
+        call
+        for call in case.evidence.syscalls
+        if call.path is None and is_file_call(call) and (call.name in FSYNCS) == syncs
+    ]
+
+
+def spent_in(calls: Iterable[Syscall]) -> int:
+    """The calls' durations, summed."""
+    return sum(call.end_ns - call.start_ns for call in calls)
 
 
 class Cause(Protocol):

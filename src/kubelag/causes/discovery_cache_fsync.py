@@ -25,7 +25,7 @@ Sources
     (a link to /dev/shm as a cure).
 """
 
-from kubelag.causes.contract import Case, could_not_look, median_ns, unknown
+from kubelag.causes.contract import Case, could_not_look, median_ns, spent_in, unknown, unplaced
 from kubelag.model.evidence import Syscall
 from kubelag.model.units import counted, seconds, share_of
 from kubelag.model.verdict import Fact, Judgement, Source
@@ -58,8 +58,13 @@ class DiscoveryCacheFsync:
             return unknown(ID, "whether the client synced its cache was not seen", missing)
         calls = _cache_syncs(case)
         spent_ns = case.union_ns(CACHE_FSYNC)
+        astray = unplaced(case, syncs=True)
         if not case.is_notable(spent_ns):
-            return _ruled_out(case, calls, spent_ns)
+            if case.is_notable(spent_in(astray)):
+                what = f"{counted(len(astray), 'sync')} of unknown files took long"
+                missing = (f"syscalls: the files of syncs that took {seconds(spent_in(astray))}",)
+                return unknown(ID, what, missing)
+            return _ruled_out(case, [*calls, *astray])
         return _suspected(case, calls)
 
 
@@ -72,8 +77,8 @@ def _cache_syncs(case: Case) -> list[Syscall]:
     ]
 
 
-def _ruled_out(case: Case, calls: list[Syscall], spent_ns: int) -> Judgement:
-    took = f" ({seconds(spent_ns)} in all)" if calls else ""
+def _ruled_out(case: Case, calls: list[Syscall]) -> Judgement:
+    took = f" ({seconds(spent_in(calls))} in all)" if calls else ""
     return Judgement(
         cause=ID,
         standing="ruled_out",

@@ -82,6 +82,7 @@ def open_slow_directory(  # noqa: PLR0913 - one directory, and the knobs of its 
     kind: Kind = "auto",
     metadata_ms: float = 0.0,
     flush_ms: float = 0.0,
+    read_ms: int = 0,
     journal_mib: int | None = None,
     ledger: Ledger | None = None,
 ) -> SlowDirectory:
@@ -93,6 +94,7 @@ def open_slow_directory(  # noqa: PLR0913 - one directory, and the knobs of its 
         kind: A block device (root), FUSE, or the first of both that works.
         metadata_ms: FUSE only: added to each lookup, open, create, mkdir and rename.
         flush_ms: FUSE only: added to each close.
+        read_ms: Block device only: added to each read that the page cache does not answer.
         journal_mib: Block device only: size of ext4's journal.
         ledger: Where the parts are written down; without one it keeps its own.
 
@@ -103,7 +105,13 @@ def open_slow_directory(  # noqa: PLR0913 - one directory, and the knobs of its 
     book = ledger or _own_ledger()
     problems = []
     for one in _kinds(kind, latency):
-        order = _Order(directory=directory, kind=one, latency=latency, journal_mib=journal_mib)
+        order = _Order(
+            directory=directory,
+            kind=one,
+            latency=latency,
+            read_ms=read_ms,
+            journal_mib=journal_mib,
+        )
         try:
             return _open_one(order, book, owns_ledger=ledger is None)
         except LabError as error:
@@ -137,6 +145,7 @@ class _Order:
     directory: Path
     kind: Literal["block", "fuse"]
     latency: Latency
+    read_ms: int
     journal_mib: int | None
 
 
@@ -174,6 +183,7 @@ def _mount(order: _Order, ledger: Ledger) -> tuple[Path, str | None]:
     return mount_disk(
         order.directory,
         delay_ms=write_delay_ms(order.latency.fsync_ms),
+        read_ms=order.read_ms,
         journal_mib=order.journal_mib,
         ledger=ledger,
     )

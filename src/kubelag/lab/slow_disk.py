@@ -24,8 +24,8 @@ WRITES_PER_FSYNC = 3
 """See the calibration above."""
 ROUND_TRIP_MS = 0.5
 """The part of a write's time that is not the delay; see the calibration above."""
-SIZE_MIB = 64
-"""Room for some dozens of discovery caches of 77 group-versions; held in memory."""
+SIZE_MIB = 128
+"""Room for many discovery caches, or for one kubectl; held in memory."""
 START_S = 20.0
 """nbdkit and nbdfuse need about 0.15 s; a loaded machine more. Arbitrary."""
 TOOLS = ("nbdkit", "nbdfuse", "losetup", "mkfs.ext4", "mount", "umount")
@@ -50,13 +50,14 @@ def write_delay_ms(fsync_ms: float) -> int:
 
 
 def mount_disk(
-    directory: Path, *, delay_ms: int, journal_mib: int | None, ledger: Ledger
+    directory: Path, *, delay_ms: int, read_ms: int, journal_mib: int | None, ledger: Ledger
 ) -> tuple[Path, str]:
     """Mount a slow ext4 inside an empty private directory.
 
     Args:
         directory: Gets the mount point `mnt`, the backing file `disk`, and a log.
-        delay_ms: Added to each write; reads are not delayed.
+        delay_ms: Added to each write.
+        read_ms: Added to each read.
         journal_mib: Size of ext4's journal; None leaves it to mkfs (4 MiB). In a journal of 1 MiB,
             renames and opens soon wait for room.
         ledger: Where everything is written down before it is made.
@@ -76,7 +77,7 @@ def mount_disk(
     mount_point.mkdir(mode=0o700)
     ledger.will_make("mount", path=os.fspath(disk))
     server = processes.spawn(
-        _server_argv(disk, delay_ms),
+        _server_argv(disk, delay_ms, read_ms),
         log=directory / "log",
         directory=directory,
         environment=os.environ | ledger.environment,
@@ -103,13 +104,14 @@ def _format(image: Path, journal_mib: int | None) -> None:
     run_tool((*MKFS, *journal, os.fspath(image)), problem="Cannot format the slow disk")
 
 
-def _server_argv(disk: Path, delay_ms: int) -> tuple[str, ...]:
+def _server_argv(disk: Path, delay_ms: int, read_ms: int) -> tuple[str, ...]:
     """nbdfuse, with nbdkit as its child that ends with it; no socket, no port, no pid file."""
     return (
         *("nbdfuse", os.fspath(disk), "--command"),
         *("nbdkit", "-s", "--exit-with-parent", "--filter=delay"),
         # A relative name: the data plugin's little language takes no blanks in it.
-        *("data", "data=<image", f"size={SIZE_MIB}M", f"wdelay={delay_ms}ms"),
+        *("data", "data=<image", f"size={SIZE_MIB}M"),
+        *(f"wdelay={delay_ms}ms", f"rdelay={read_ms}ms"),
     )
 
 

@@ -35,6 +35,7 @@ class Periodic:
         self._max_cost_ratio = max_cost_ratio
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._loop, name=name, daemon=True)
+        self._cost_ns = 0
         self._cpu_ns = 0
         self._begun_ns = time.monotonic_ns()
         self._ended_ns: int | None = None
@@ -64,18 +65,16 @@ class Periodic:
 
     def _loop(self) -> None:
         due_ns = time.monotonic_ns()
-        cost_ns = 0
         while True:
-            pause_ns = max(self._interval_ns, int(cost_ns / self._max_cost_ratio))
+            pause_ns = max(self._interval_ns, int(self._cost_ns / self._max_cost_ratio))
             due_ns = max(due_ns + pause_ns, time.monotonic_ns())
             if self._stop.wait(max(0, due_ns - time.monotonic_ns()) / 1e9):
                 return
-            cost_ns = self._timed_tick()
+            self._timed_tick()
 
-    def _timed_tick(self) -> int:
+    def _timed_tick(self) -> None:
         before_ns = time.thread_time_ns()
         self._tick()
-        cost_ns = time.thread_time_ns() - before_ns
-        self._cpu_ns += cost_ns
+        self._cost_ns = time.thread_time_ns() - before_ns
+        self._cpu_ns += self._cost_ns
         self.ticks += 1
-        return cost_ns

@@ -204,6 +204,15 @@ def parse_process_stat(text: str) -> ProcessStat | None:
     )
 
 
+def parse_tracer(text: str) -> int:
+    """TracerPid of /proc/<pid>/status, 0 where nothing traces it."""
+    for line in text.splitlines():
+        name, _, value = line.partition(":")
+        if name == "TracerPid" and _are_numbers([value.strip()]):
+            return int(value)
+    return 0
+
+
 def parse_schedstat(text: str) -> tuple[int, int] | None:
     """(time on a processor, time runnable and waiting for one) of one thread, in nanoseconds."""
     fields = text.split()

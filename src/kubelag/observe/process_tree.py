@@ -48,7 +48,8 @@ class TreeSampler:
     """Samples in a thread from `start` to `finish`.
 
     Args:
-        roots: Gives the root processes, as soon as there are any; never a tracer's id.
+        roots: Gives the root processes, as soon as there are any; a process that traces one of
+            them (`strace -D` is its tracee's child) is left out.
         interval_s: Time between two samples; grows where sampling would cost over 3 % of one
             processor.
         root: Where proc is mounted.
@@ -68,6 +69,7 @@ class TreeSampler:
         self._clock_ns = clock_ns
         self._files = KeptFiles()
         self._seen: dict[int, _Seen] = {}
+        self._tracers: set[int] = set()
         self._samples: list[TreeSample] = []
         self._usage = Usage()
         self._tick_ns = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
@@ -137,11 +139,12 @@ class TreeSampler:
         """Visit every process of the tree; returns those that live."""
         alive: set[int] = set()
         todo: list[tuple[int, int | None]] = [(pid, None) for pid in self._roots()]
+        self._leave_out_tracers(pid for pid, _ in todo)
         orphans = [seen for seen in self._seen.values() if seen.end_ns is None]
         todo.extend((seen.pid, seen.parent_pid) for seen in orphans)
         by_parent = {} if self._has_children_file else self._all_children()
         for pid, parent_pid in todo:
-            if pid in alive:
+            if pid in alive or pid in self._tracers:
                 continue
             tids = self._visit(pid, parent_pid, at_ns)
             if tids is None:
@@ -150,6 +153,14 @@ class TreeSampler:
             children = by_parent.get(pid, ()) if by_parent else self._children(pid, tids)
             todo.extend((child, pid) for child in children)
         return alive
+
+    def _leave_out_tracers(self, roots: Iterable[int]) -> None:
+        for pid in roots:
+            tracer = proc_text.parse_tracer(self._text(f"{self._root}/{pid}/status"))
+            if tracer:
+                self._tracers.add(tracer)
+                # It may have been taken for a child before it began to trace.
+                self._seen.pop(tracer, None)
 
     def _visit(self, pid: int, parent_pid: int | None, at_ns: int) -> list[str] | None:
         """Update one process; its threads, or None where it has ended or is another by now."""

@@ -98,7 +98,9 @@ class CacheInMemory:
             if journal is None:
                 return _status("not_applied", "nothing to undo: it was not applied here")
             note = transaction.take_all_back(context, journals, journal)
-        detail = f"{journal.target} is {describe(Path(journal.target))} again"
+        is_there = os.path.lexists(journal.target)
+        now = describe(Path(journal.target)) if is_there else "not there"
+        detail = f"{journal.target} is {now}, as before"
         return _status("not_applied", f"{detail}; {note}" if note else detail)
 
     def status(self, context: Context) -> Status:
@@ -199,7 +201,7 @@ def _make_memory(journal: Journal, context: Context) -> None:
     """Make the directory the way it will be made at boot, so that the way is proven."""
     directory = Path(journal.memory or "")
     if journal.survival:
-        survival.create_now(journal.survival, journal.files[0].path, context)
+        survival.create_now(journal.survival, journal.files[0].path, directory, context)
     memory_place.make_directory(directory, context.uid)
 
 
@@ -237,7 +239,8 @@ def _check_survival(journal: Journal, context: Context) -> None:
                 f"type: kubelag fix undo {ID}, then apply again",
             )
     if journal.survival:
-        survival.create_now(journal.survival, journal.files[0].path, context)
+        directory = Path(journal.memory or "")
+        survival.create_now(journal.survival, journal.files[0].path, directory, context)
 
 
 def _status(state: RemedyState, detail: str, next_step: str = "") -> Status:

@@ -52,14 +52,18 @@ def find_survival(context: Context, place: Place, directory: Path) -> Survival |
     return _for_user(context, place, directory)
 
 
-def create_now(name: str, configuration: str, context: Context) -> None:
-    """Have systemd-tmpfiles do now what it will do at boot.
+def create_now(name: str, configuration: str, directory: Path, context: Context) -> None:
+    """Have systemd-tmpfiles do now what it will do at boot, for our directories alone.
+
+    It is given our one file and our prefix, and is never told to remove: the whole of a machine's
+    boot rules empties /tmp.
 
     Raises:
         RemedyError: Where it does not accept the configuration.
     """
     user = ("--user",) if name == "user-tmpfiles.d" else ()
-    argv = [_tool(context) or _TOOL, *user, "--create", configuration]
+    prefix = f"--prefix={directory.parent}"
+    argv = [_tool(context) or _TOOL, *user, "--create", prefix, configuration]
     try:
         done = subprocess.run(
             argv,

@@ -46,6 +46,11 @@ def is_in_cache(path: str | None, cache: CacheDirectory | None) -> bool:
     return any(root and (path == root or path.startswith(root.rstrip("/") + "/")) for root in roots)
 
 
+def is_file_call(call: Syscall) -> bool:
+    """Whether a call acts on files, rather than on sockets or processes."""
+    return call.name not in _NOT_FILES
+
+
 def is_credential_plugin(process: Process, plugin: str | None) -> bool:
     """Whether a process is the kubeconfig's exec plugin, by the program's name."""
     if plugin is None:
@@ -69,7 +74,7 @@ def carve(span: Span, holders: Iterable[Span]) -> Iterator[Span]:
 
 def _file_spans(evidence: Evidence) -> Iterator[Span]:
     for call in evidence.syscalls:
-        if call.name not in _NOT_FILES and call.end_ns > call.start_ns:
+        if is_file_call(call) and call.end_ns > call.start_ns:
             yield Span(
                 factor=_file_factor(call, evidence.cache),
                 start_ns=call.start_ns,

@@ -103,17 +103,18 @@ class Asker:
 def start_server(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[StartServer]:
-    """Starts embedded servers that end with the session."""
-    started: list[ControlPlane] = []
+    """Starts embedded servers, one for each set of options, that end with the session."""
+    started: dict[str, ControlPlane] = {}
 
     def start(**options: object) -> ControlPlane:
-        directory = tmp_path_factory.mktemp("embedded") / "lab"
-        made = start_embedded(directory, ControlPlaneOptions(**options))  # type: ignore[arg-type]
-        started.append(made)
-        return made
+        wanted = ControlPlaneOptions(**options)  # type: ignore[arg-type]
+        if repr(wanted) not in started:
+            directory = tmp_path_factory.mktemp("embedded") / "lab"
+            started[repr(wanted)] = start_embedded(directory, wanted)
+        return started[repr(wanted)]
 
     yield start
-    for control_plane in started:
+    for control_plane in started.values():
         control_plane.stop()
 
 

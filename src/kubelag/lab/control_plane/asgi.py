@@ -52,11 +52,15 @@ class LabApplication:
         await send({"type": "http.response.body", "body": body})
 
     def _request(self, scope: Scope) -> Request:
+        # any byte may come; as Latin-1 none is refused before it is looked at
+        headers = (
+            (name.decode("latin-1"), text.decode("latin-1")) for name, text in scope["headers"]
+        )
         return Request(
             method=scope["method"],
             path=scope["path"],
-            query=parse_query(scope["query_string"].decode()),
-            headers={name.decode().lower(): value.decode() for name, value in scope["headers"]},
+            query=parse_query(scope["query_string"].decode("latin-1")),
+            headers={name.lower(): text for name, text in headers},
             certificate=self._certificate.get(),
             is_http2=scope["http_version"] == "2",
         )

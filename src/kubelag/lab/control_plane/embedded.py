@@ -3,7 +3,6 @@
 import os
 import socket
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 import msgspec
@@ -14,7 +13,7 @@ from kubelag.lab.control_plane.builtin import load_builtin
 from kubelag.lab.control_plane.client import AdminClient, wait_until
 from kubelag.lab.control_plane.handle import ControlPlane, attach, save
 from kubelag.lab.control_plane.kubeconfigs import write_kubeconfigs
-from kubelag.lab.control_plane.options import ControlPlaneOptions
+from kubelag.lab.control_plane.options import SETTINGS_FILE, ControlPlaneOptions, ServerSettings
 from kubelag.lab.control_plane.private_files import make_private_directory, write_private
 from kubelag.lab.control_plane.spawning import python_argv
 from kubelag.lab.control_plane.tokens import create_tokens
@@ -22,7 +21,6 @@ from kubelag.lab.control_plane.tokens import create_tokens
 __all__ = ["ControlPlane", "attach", "start_embedded"]
 
 SERVER_MODULE = "kubelag.lab.control_plane.server"
-SETTINGS_FILE = "server.json"
 START_S = 30.0
 """It takes about half a second; this is for a machine that does much else."""
 BACKLOG = 512
@@ -60,11 +58,11 @@ def start_embedded(
 def _spawn(
     directory: Path, options: ControlPlaneOptions, listener: socket.socket, *, daemon: bool
 ) -> ControlPlane:
-    settings = {
-        "options": asdict(options),
-        "listen_fd": listener.fileno(),
-        "parent_pid": None if daemon else os.getpid(),
-    }
+    settings = ServerSettings(
+        options=options,
+        listen_fd=listener.fileno(),
+        parent_pid=None if daemon else os.getpid(),
+    )
     write_private(directory / SETTINGS_FILE, msgspec.json.encode(settings))
     record = processes.spawn(
         "embedded",

@@ -79,3 +79,17 @@ class ControlPlaneOptions:
             "reject_429_count",
         )
         return tuple(name for name in names if getattr(self, name) != getattr(plain, name))
+
+
+SETTINGS_FILE = "server.json"
+"""Where the embedded server's process finds its `ServerSettings`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSettings:
+    """What the embedded server's process is told by the one that starts it."""
+
+    options: ControlPlaneOptions
+    listen_fd: int
+    parent_pid: int | None
+    """The process whose death ends the server; None for a daemon."""

@@ -13,7 +13,6 @@ import ssl
 import sys
 import time
 from contextvars import ContextVar
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,27 +27,16 @@ from kubelag.lab.control_plane.builtin import load_builtin
 from kubelag.lab.control_plane.certificates import Certificates
 from kubelag.lab.control_plane.core import ApiServer
 from kubelag.lab.control_plane.identity import Identity, certificate_identity
-from kubelag.lab.control_plane.options import ControlPlaneOptions
+from kubelag.lab.control_plane.options import SETTINGS_FILE, ServerSettings
 from kubelag.lab.control_plane.tether import tie_to_parent
 from kubelag.lab.control_plane.tokens import read_tokens
 
-SETTINGS_FILE = "server.json"
 STREAMS = 250
 """Streams per HTTP/2 connection. Source: `MaxConcurrentStreams` of kube-apiserver."""
 IDLE_S = 90.0
 """How long an idle connection is kept; longer than any client of the lab idles."""
 NEVER = 2**31
 """Requests after which a connection would be closed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServerSettings:
-    """What the process is told by its parent."""
-
-    options: ControlPlaneOptions
-    listen_fd: int
-    parent_pid: int | None
-    """The process whose death ends this one; None for a daemon."""
 
 
 def main() -> None:
