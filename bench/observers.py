@@ -188,7 +188,9 @@ def rows(results: dict[str, list[Measured]]) -> list[dict[str, object]]:
 
 def show(table: list[dict[str, object]]) -> None:
     """The table for people."""
-    print(f"{'arm':<18}{'median':>9}{'ratio':>8}  {'95 %':<16}{'around':>8}{'events':>8}{'lost':>6}")
+    print(
+        f"{'arm':<18}{'median':>9}{'ratio':>8}  {'95 %':<16}{'around':>8}{'events':>8}{'lost':>6}"
+    )
     for row in table:
         print(
             f"{row['arm']:<18}{row['median_s']:>8.3f}s{row['ratio']:>8.3f}  "

@@ -25,6 +25,8 @@ from kubelag.lab.processes import TOKEN_VARIABLE, Identity
 
 JOURNAL = "journal.jsonl"
 LOCK = "lock"
+STATE_VARIABLE = "KUBELAG_LAB_STATE"
+"""Set by `kubelag lab env`, which gives a shell another HOME than the one the lab was made from."""
 TOKEN_BYTES = 12
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -44,6 +46,8 @@ def state_directory(environment: Mapping[str, str], *, is_root: bool) -> Path:
     Raises:
         LabError: There is neither a run-time directory nor a home.
     """
+    if environment.get(STATE_VARIABLE):
+        return Path(environment[STATE_VARIABLE])
     if is_root:
         return Path("/run/kubelag")
     if environment.get("XDG_RUNTIME_DIR"):

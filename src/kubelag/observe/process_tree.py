@@ -81,8 +81,7 @@ class TreeSampler:
     def start(self) -> None:
         """Begin; the first sample is taken before this returns."""
         self._boot_ns = self._clock_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-        own = Path(self._root) / "self" / "task" / str(os.getpid()) / "children"
-        self._has_children_file = own.exists()
+        self._has_children_file = _has_children_files(self._root)
         self._has_delays = _has_delay_accounting(self._root)
         self._pace.start()
 
@@ -274,6 +273,11 @@ def _node(seen: _Seen) -> Node:
         reaped=seen.reaped,
         is_alive=seen.end_ns is None,
     )
+
+
+def _has_children_files(root: str) -> bool:
+    """Whether the kernel lists a thread's children (CONFIG_PROC_CHILDREN)."""
+    return (Path(root) / "self" / "task" / str(os.getpid()) / "children").exists()
 
 
 def _has_delay_accounting(root: str) -> bool:

@@ -1,0 +1,142 @@
+"""What slow calls act on is seen while they are blocked."""
+
+import fcntl
+import os
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kubelag.observe import in_flight
+from kubelag.observe.in_flight import InFlightWatcher, parse_socket_address, targets
+from kubelag.observe.tracefs_story import Sighting
+
+DEADLINE_S = 20.0
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    pause = threading.Event()
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        pause.wait(0.005)
+
+
+def seen_in(script: str, name: str, *argv: str) -> Sighting:
+    """Run a script that blocks in the named call, and look at it."""
+    with subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", script, *argv], stdin=subprocess.PIPE
+    ) as child:
+        watcher = InFlightWatcher(child.pid)
+        found: list[Sighting] = []
+
+        def look() -> bool:
+            watcher._tick()
+            found.extend(one for one in watcher._sightings if one.name == name)
+            return bool(found)
+
+        try:
+            wait_until(look)
+        finally:
+            child.kill()
+            watcher._files.close()
+        return found[-1]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _readable() -> None:
+    if not targets(os.uname().machine):
+        pytest.skip(f"no table of call numbers for {os.uname().machine}")
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        try:
+            Path(f"/proc/{child.pid}/syscall").read_text("ascii")
+        except OSError as error:
+            pytest.skip(f"/proc/<pid>/syscall cannot be read here: {error}")
+        finally:
+            child.kill()
+
+
+def test_a_path_behind_a_pointer_is_read_from_memory(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "ü gate")
+    script = "import sys; open(sys.argv[1])"
+    assert seen_in(script, "openat", str(tmp_path / "ü gate")).path == str(tmp_path / "ü gate")
+
+
+def test_a_relative_path_is_told_from_the_working_directory(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "gate")
+    script = "import os, sys; os.chdir(sys.argv[1]); open('gate')"
+    assert seen_in(script, "openat", str(tmp_path)).path == str(tmp_path / "gate")
+
+
+def test_a_relative_path_is_told_from_its_directory_descriptor(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "gate")
+    script = "import os, sys; d = os.open(sys.argv[1], os.O_RDONLY); os.open('gate', 0, dir_fd=d)"
+    assert seen_in(script, "openat", str(tmp_path)).path == str(tmp_path / "gate")
+
+
+def test_a_descriptor_is_looked_up(tmp_path: Path) -> None:
+    path = tmp_path / "locked"
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        script = "import fcntl, sys; fcntl.flock(open(sys.argv[1]), fcntl.LOCK_EX)"
+        assert seen_in(script, "flock", str(path)).path == str(path)
+
+
+def test_a_child_of_the_process_is_looked_at_too(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "gate")
+    script = "import os, sys\npid = os.fork()\nif pid: os.waitpid(pid, 0)\nelse: open(sys.argv[1])"
+    path = str(tmp_path / "gate")
+    try:
+        assert seen_in(script, "openat", path).path == path
+    finally:
+        # The fork outlives its killed parent until its opening succeeds.
+        os.close(os.open(path, os.O_RDWR))
+
+
+def test_a_thread_that_waits_for_nothing_of_interest_is_not_told() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        watcher = InFlightWatcher(child.pid)
+        watcher.start()
+        told = watcher.stop()
+        child.kill()
+    assert all(one.path is None or "python" in one.path or "/" in one.path for one in told)
+
+
+def test_every_table_names_the_same_modern_calls() -> None:
+    modern = {"fsync", "fdatasync", "syncfs", "openat", "renameat2", "close", "statx", "connect"}
+    for machine in ("x86_64", "aarch64"):
+        assert modern <= {target.name for target in targets(machine).values()}
+
+
+def test_a_machine_without_a_table_sees_nothing() -> None:
+    assert targets("vax") == {}
+
+
+def test_the_target_of_a_rename_is_its_new_name() -> None:
+    by_name = {target.name: target for target in targets("x86_64").values()}
+    assert (by_name["rename"].path, by_name["renameat2"].path) == (1, 3)
+
+
+def test_socket_addresses_are_read_in_both_families() -> None:
+    v4 = struct.pack("=H", socket.AF_INET) + struct.pack(">H", 53) + bytes([10, 0, 0, 1]) + bytes(8)
+    v6 = struct.pack("=H", socket.AF_INET6) + struct.pack(">HI", 443, 0) + bytes(15) + b"\x01"
+    assert parse_socket_address(v4) == "10.0.0.1:53"
+    assert parse_socket_address(v6 + bytes(4)) == "[::1]:443"
+
+
+@given(st.binary(max_size=40))
+def test_junk_is_no_address_or_one(data: bytes) -> None:
+    parse_socket_address(data)
+
+
+@given(st.binary(max_size=200))
+def test_junk_in_the_syscall_file_never_raises(data: bytes) -> None:
+    in_flight._arguments(data)
