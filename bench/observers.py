@@ -10,7 +10,7 @@ before and after that is the column "around".
 
 import argparse
 import dataclasses
-import datetime
+import datetime as dt
 import json
 import os
 import platform
@@ -145,7 +145,7 @@ def measure(
     for number in range(rounds + 1):
         random.shuffle(order)
         for name in order:
-            cache = tempfile.mkdtemp(prefix="kubelag-bench-", dir="/dev/shm")  # noqa: S108 - private (0700), and memory is the point
+            cache = tempfile.mkdtemp(prefix="kubelag-bench-", dir="/dev/shm")
             try:
                 one = chosen[name]([kubectl, f"--cache-dir={cache}", "get", "nodes"], env)
             finally:
@@ -200,7 +200,7 @@ def show(table: list[dict[str, object]]) -> None:
 
 def _machine() -> dict[str, object]:
     return {
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "date": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         "kernel": platform.release(),
         "processors": os.cpu_count(),
         "load_1min": os.getloadavg()[0],

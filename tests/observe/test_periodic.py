@@ -41,9 +41,13 @@ def test_samples_go_on_in_between() -> None:
     pace.stop()
 
 
+def burn() -> None:
+    sum(range(100_000))
+
+
 def test_a_dear_sample_lowers_the_pace() -> None:
     pace = Periodic(
-        tick=lambda: sum(range(100_000)) and None,
+        tick=burn,
         interval_s=0.001,
         name="test",
         max_cost_ratio=1e-7,

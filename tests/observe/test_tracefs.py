@@ -52,7 +52,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 def instances() -> list[str]:
     root = TracefsRoot()
     try:
-        return [name for name in os.listdir(root.path / "instances") if name.startswith("kubelag-")]
+        return [path.name for path in (root.path / "instances").glob("kubelag-*")]
     finally:
         root.close()
 

@@ -60,8 +60,8 @@ def test_the_total_is_the_same_however_many_have_been_waited_for(
     """Every process counts exactly once, whether alive or waited for with all below it."""
     parent_of = {pid: parents[pid - 1] % pid for pid in range(1, len(parents) + 1)}
     gone: set[int] = set()
-    for pid in parent_of:  # A process ends after its parent did, or with it, or not at all.
-        if pid in dead or parent_of[pid] in gone:
+    for pid, up in parent_of.items():
+        if pid in dead or up in gone:
             gone.add(pid)
 
     def below(pid: int) -> int:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,32 +14,18 @@ S = 1_000_000_000
 
 
 def disk(**counters: int | None) -> DiskSample:
-    zero = DiskSample(
-        device="loop0",
-        reads=0,
-        writes=0,
-        read_bytes=0,
-        write_bytes=0,
-        read_ms=0,
-        write_ms=0,
-        io_ms=0,
-        flushes=0,
-        flush_ms=0,
+    zero = dict.fromkeys(
+        ("reads", "writes", "read_bytes", "write_bytes", "read_ms", "write_ms", "io_ms"), 0
     )
-    return replace(zero, **counters)  # type: ignore[arg-type] - a test's own shorthand
+    fields = {"device": "loop0", **zero, "flushes": 0, "flush_ms": 0, **counters}
+    return msgspec.convert(fields, DiskSample)
 
 
 def host(at_s: float, *disks: DiskSample, **counters: int) -> HostSample:
-    zero = HostSample(
-        at_ns=round(at_s * S),
-        cpu_busy_ns=0,
-        cpu_total_ns=0,
-        load_1min=0.0,
-        memory_available_bytes=25,
-        memory_total_bytes=100,
-        disks=disks,
-    )
-    return replace(zero, **counters)  # type: ignore[arg-type] - a test's own shorthand
+    zero = {"cpu_busy_ns": 0, "cpu_total_ns": 0, "load_1min": 0.0}
+    memory = {"memory_available_bytes": 25, "memory_total_bytes": 100}
+    fields = {"at_ns": round(at_s * S), **zero, **memory, "disks": disks, **counters}
+    return msgspec.convert(fields, HostSample)
 
 
 def test_a_disk_rate_is_per_second_and_an_await_per_request() -> None:

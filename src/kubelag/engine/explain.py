@@ -6,13 +6,14 @@ from typing import Protocol
 
 from kubelag.causes.catalogue import all_causes
 from kubelag.engine.observing import Manner, needs_depth, observe
-from kubelag.engine.proving import prove
+from kubelag.engine.proving import Bench, prove
 from kubelag.engine.reporting import Judged, judge
 from kubelag.engine.setting import Setting, look_at, refuse_unsafe
 from kubelag.errors import RefusedError
 from kubelag.experiments.contract import NotApplicableError
 from kubelag.experiments.scratch import Scratch
 from kubelag.experiments.trial import Progress
+from kubelag.launch.child import Child
 from kubelag.model.evidence import Evidence
 from kubelag.model.experiment import Trial
 
@@ -29,6 +30,14 @@ class Wish:
     prove: bool = True
     budget_s: float = 180.0
     show_output: bool = False
+    cgroup_procs: tuple[str, ...] = ()
+    """Control groups that every run of the command joins: the lab's faults need it."""
+
+    def child(self) -> Child | None:
+        """How the observed command is started."""
+        if not self.cgroup_procs:
+            return None
+        return Child(cgroup_procs=self.cgroup_procs, dies_with_us=False)
 
 
 class Teller(Progress, Protocol):
@@ -62,14 +71,16 @@ def explain(wish: Wish, teller: Teller) -> Explained:
         if setting.repeatable.is_repeatable:
             scratch.snapshot(cold=wish.cold)
         first = _with_cold_cache(setting, scratch) if wish.cold else setting
-        manner = Manner(show_output=wish.show_output, tick=teller.watching)
+        manner = Manner(show_output=wish.show_output, child=wish.child(), tick=teller.watching)
         evidence = observe(first, manner, shown=wish.argv, cold=wish.cold)
         if needs_depth(evidence):
             evidence = _look_deeper(wish, setting, scratch, teller, evidence)
         judged = judge(evidence, all_causes())
         trial = Trial()
         if wish.prove and _may_prove(evidence):
-            trial = prove(judged, setting, scratch, teller, wish.budget_s)
+            child = Child(cgroup_procs=wish.cgroup_procs)
+            bench = Bench(setting=setting, child=child, scratch=scratch)
+            trial = prove(judged, bench, teller, wish.budget_s)
         return Explained(judged=judged, trial=trial)
 
 
@@ -87,7 +98,7 @@ def _look_deeper(
         again = _with_cold_cache(setting, scratch)
     except RefusedError:
         return evidence
-    manner = Manner(depth="files", tick=teller.watching)
+    manner = Manner(depth="files", child=wish.child(), tick=teller.watching)
     deeper = observe(again, manner, shown=wish.argv, cold=wish.cold)
     # A run that ended otherwise is another run: it explains nothing about the first.
     same_end = deeper.run.exit_code == evidence.run.exit_code and not deeper.run.interrupted

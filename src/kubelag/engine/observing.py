@@ -1,12 +1,12 @@
 """One observed run, and a deeper one where the first leaves too much unexplained."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from kubelag.causes.contract import NOTABLE_NS, UNEXPLAINED_RATIO
 from kubelag.engine.setting import Setting
 from kubelag.kube.redact import redact_argv
+from kubelag.launch.child import Child
 from kubelag.launch.waiting import Tick
 from kubelag.model.evidence import Evidence
 from kubelag.observe import client
@@ -25,8 +25,8 @@ class Manner:
     """Which system calls to watch."""
     show_output: bool = False
     """Let its output through."""
-    before_exec: Callable[[], None] | None = None
-    """Runs in the child before the command does."""
+    child: Child | None = None
+    """How it is started; None where nothing is to be done first."""
     pass_fds: tuple[int, ...] = ()
     """Descriptors that the command needs."""
     tick: Tick = lambda _elapsed_s: None
@@ -50,7 +50,7 @@ def observe(setting: Setting, manner: Manner, *, shown: tuple[str, ...], cold: b
             why_no_recorder=why_not,
             has_debug_log=setting.has_debug_log,
             show_output=manner.show_output,
-            before_exec=manner.before_exec,
+            before_exec=manner.child.before_exec() if manner.child else None,
             pass_fds=manner.pass_fds,
             tick=manner.tick,
         )

@@ -1,7 +1,7 @@
 """Chooses experiments, runs them, and follows time that moved elsewhere."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from kubelag.engine.observing import Manner, observe
 from kubelag.engine.proof import is_below_prediction, noise_of
@@ -12,9 +12,9 @@ from kubelag.experiments.contract import Experiment as Kind
 from kubelag.experiments.contract import Situation, Variant
 from kubelag.experiments.scratch import Scratch
 from kubelag.experiments.statistics import median_ns
-from kubelag.experiments.timing import before_exec
 from kubelag.experiments.trial import UNCHANGED, Progress, TrialRunner
 from kubelag.kube.command import with_global_flags
+from kubelag.launch.child import Child
 from kubelag.model.attribution import Attribution
 from kubelag.model.experiment import Experiment, Trial
 from kubelag.model.units import seconds
@@ -27,10 +27,18 @@ _OWN_STATES = frozenset({"unwritable", "dangling_link"})
 _DISK = (CACHE_FSYNC, CACHE_FILES, OTHER_FSYNC, OTHER_FILES)
 
 
-def prove(
-    judged: Judged, setting: Setting, scratch: Scratch, progress: Progress, budget_s: float
-) -> Trial:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """Where and how the command is run again."""
+
+    setting: Setting
+    child: Child
+    scratch: Scratch
+
+
+def prove(judged: Judged, bench: Bench, progress: Progress, budget_s: float) -> Trial:
     """Run every experiment that some suspected cause asks for."""
+    setting, scratch = bench.setting, bench.scratch
     kinds = wanted(judged.suspected)
     if not kinds:
         return Trial()
@@ -41,6 +49,7 @@ def prove(
         argv=setting.argv,
         env=setting.env,
         cache="own" if own else "as_observed",
+        child=bench.child,
         shown=" ".join(evidence.command),
     )
     situation = Situation(evidence=evidence, unchanged=unchanged, kubeconfig=setting.kubeconfig)
@@ -89,7 +98,7 @@ def _observe_treated(variant: Variant, scratch: Scratch, judged: Judged) -> Attr
     scratch.settle(scratch.same_file_system())
     evidence = observe(
         look_at(argv, variant.env),
-        Manner(before_exec=before_exec(variant.filter), pass_fds=variant.pass_fds),
+        Manner(child=variant.child, pass_fds=variant.pass_fds),
         shown=judged.case.evidence.command,
         cold=judged.case.evidence.cold,
     )

@@ -5,15 +5,13 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 from kubelag.kube.kubeconfig import Kubeconfig
+from kubelag.launch.child import Child
 from kubelag.model.evidence import Evidence
 
 CachePlace = Literal["as_observed", "on_memory", "warmed", "own"]
 """Where a run finds its cache. `as_observed`: a private one on the same file system, in the state
 that the observed run found (empty, or a copy). `own`: the user's, where it cannot be written
 anyway. `on_memory`: as observed, on tmpfs. `warmed`: private, same file system, already filled."""
-
-Filter = Literal["none", "no_sync", "placebo"]
-"""The seccomp filter that a run starts under."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +22,7 @@ class Variant:
     """In full, secrets included: never shown, never saved."""
     env: Mapping[str, str] = field(repr=False)
     cache: CachePlace = "as_observed"
-    filter: Filter = "none"
+    child: Child = field(default_factory=Child)
     pass_fds: tuple[int, ...] = ()
     shown: str = ""
     """How a user can repeat it by hand."""

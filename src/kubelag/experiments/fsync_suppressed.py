@@ -14,7 +14,6 @@ class FsyncSuppressed:
         """The command under a seccomp filter."""
         if why := seccomp.probe():
             raise NotApplicableError(why)
-        command = " ".join(situation.evidence.command)
-        return situation.unchanged.but(
-            filter="no_sync", shown=f"kubelag run --no-sync -- {command}"
-        )
+        unchanged = situation.unchanged
+        shown = f"kubelag run --no-sync -- {' '.join(situation.evidence.command)}"
+        return unchanged.but(child=unchanged.child.under("no_sync"), shown=shown)

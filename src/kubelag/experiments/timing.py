@@ -1,20 +1,14 @@
 """Runs one variant unobserved, and times it."""
 
-import ctypes
-import signal
 import subprocess
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
 from kubelag.experiments.contract import Variant
 from kubelag.experiments.scratch import Scratch
 from kubelag.kube.command import with_global_flags
-from kubelag.launch.seccomp import Program, install, no_sync_program, placebo_program
 from kubelag.launch.waiting import Tick, wait_exit
-
-_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +42,7 @@ def _spawn(argv: tuple[str, ...], variant: Variant, tick: Tick) -> Timed:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         pass_fds=variant.pass_fds,
-        preexec_fn=before_exec(variant.filter),  # noqa: PLW1509 - no other thread runs meanwhile
+        preexec_fn=variant.child.before_exec(),  # noqa: PLW1509 - no other thread runs meanwhile
     ) as process:
         try:
             wait_exit(process.pid, tick)
@@ -56,21 +50,6 @@ def _spawn(argv: tuple[str, ...], variant: Variant, tick: Tick) -> Timed:
             end(process)
             raise
         return Timed(wall_ns=time.perf_counter_ns() - start_ns, exit_code=process.wait())
-
-
-def before_exec(kind: str) -> Callable[[], None]:
-    """What the child does between fork and exec; the same work in every arm but for the filter."""
-    programs: dict[str, Program] = {"no_sync": no_sync_program(), "placebo": placebo_program()}
-    program = programs.get(kind)
-    libc = ctypes.CDLL(None, use_errno=True)
-
-    def prepare() -> None:
-        # Whatever happens to us, nothing that we started goes on alone.
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if program is not None:
-            install(program)
-
-    return prepare
 
 
 def end(process: "subprocess.Popen[bytes]", grace_s: float = 2.0) -> None:

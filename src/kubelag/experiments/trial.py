@@ -88,7 +88,7 @@ class TrialRunner:
         self._variants: dict[str, Variant] = {
             UNCHANGED: unchanged,
             AGAIN: unchanged,
-            PLACEBO: unchanged.but(filter="placebo"),
+            PLACEBO: unchanged.but(child=unchanged.child.under("placebo")),
         }
         for kind in kinds:
             self._admit(kind, situation)
@@ -127,7 +127,8 @@ class TrialRunner:
     def _warm_up(self) -> None:
         """One discarded run of each treatment (the unchanged command has just been observed)."""
         if any(variant.cache == "warmed" for variant in self._variants.values()):
-            filling = self._variants[UNCHANGED].but(cache="on_memory", filter="no_sync")
+            unchanged = self._variants[UNCHANGED]
+            filling = unchanged.but(cache="on_memory", child=unchanged.child.under("no_sync"))
             self._run_arm(filling, "filling a cache", 0)
             self._scratch.keep_as_warmed()
         for name, kind in tuple(self._kinds.items()):

@@ -29,7 +29,7 @@ _JANITOR = """
 read -r _
 for attempt in 1 2 3 4 5 6 7 8 9; do
   [ -d "$1" ] || exit 0
-  exit 0
+  rmdir "$1" || sleep 0.2
 done
 """
 _JANITOR_TIMEOUT_S = 5.0

@@ -1,0 +1,79 @@
+"""What a fault is: a known workload with the cause that must be found.
+
+A fault acts below the process that is explained, on its disk, file system, processor, memory or
+servers, and never by tracing it: the tracer's place belongs to the observer.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from kubelag.lab.control_plane.handle import ControlPlane
+from kubelag.lab.control_plane.options import ControlPlaneOptions
+from kubelag.lab.state import Ledger
+
+PASSED_ON = ("PATH", "LANG", "LC_ALL", "TERM", "USER", "LOGNAME", "TMPDIR")
+"""Variables of ours that the explained command gets; none of them moves its cache."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """What a fault hands to the one who explains."""
+
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    """The whole environment of the command: HOME, KUBECONFIG and the harmless rest."""
+    cold: bool
+    """Whether to explain with a fresh cache directory beside the default one."""
+    cgroup_procs: tuple[Path, ...] = ()
+    """Files to which every process of the command writes `0` first, to be under the limit;
+    `kubelag.lab.cgroups.joining` makes words of them to put before the command."""
+    describe: str = ""
+    """One sentence: what was made slow, and by how much."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabParts:
+    """What a fault may use."""
+
+    directory: Path
+    """Private (0700), ours, on an ordinary disk."""
+    ledger: Ledger
+    """Whatever a fault makes is written down here."""
+    kubectl: Path
+    """The newest real kubectl at hand."""
+    old_kubectl: Path | None
+    """One before 1.25, whose cache fsyncs; None where there is none."""
+    start_control_plane: Callable[[ControlPlaneOptions], ControlPlane]
+    """Starts one that is the fault's own; the fault stops it."""
+
+
+class Fault(Protocol):
+    """One known workload."""
+
+    @property
+    def id(self) -> str:
+        """The cause that it must show, or its own name where two faults show the same."""
+
+    @property
+    def expected(self) -> tuple[str, ...]:
+        """Causes that may be named, best first; empty where nothing may be accused."""
+
+    def obstacle(self) -> str:
+        """Why it is impossible on this machine for this user, in one clause; empty where not."""
+
+    def inject(self, parts: LabParts) -> AbstractContextManager[Scene]:
+        """Make it slow; at the end everything is as before.
+
+        Raises:
+            LabError: It cannot be made here.
+        """
+
+
+def base_environment(home: Path, kubeconfig: Path) -> Mapping[str, str]:
+    """The environment of an explained command with its own home and kubeconfig."""
+    ours = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    return ours | {"HOME": os.fspath(home), "KUBECONFIG": os.fspath(kubeconfig), "KUBERC": "off"}
