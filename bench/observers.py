@@ -54,15 +54,16 @@ Arm = Callable[[Sequence[str], dict[str, str]], Measured]
 
 def unwatched(argv: Sequence[str], env: dict[str, str]) -> Measured:
     """The command alone."""
-    begin = time.perf_counter()
-    _wait(_popen(argv, env))
+    process = _popen(argv, env)
+    begin = time.perf_counter()  # Popen returns once the command is executed
+    _wait(process)
     return Measured(wall_s=time.perf_counter() - begin, around_s=0.0)
 
 
 def sampled(argv: Sequence[str], env: dict[str, str]) -> Measured:
     """With the samplers of host and process tree, no system calls."""
-    begin = time.perf_counter()
     process = _popen(argv, env)
+    begin = time.perf_counter()
     tree, host = TreeSampler(roots=lambda: (process.pid,)), HostSampler()
     tree.start()
     host.start(process.pid)

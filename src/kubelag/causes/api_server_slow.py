@@ -23,16 +23,13 @@ from kubelag.causes.contract import Case, could_not_look, median_ns, unknown
 from kubelag.model.remedy import Advice
 from kubelag.model.units import counted, seconds, share_of
 from kubelag.model.verdict import Fact, Judgement, Source
-from kubelag.timeline.factors import CPU_THROTTLED, DISCOVERY, MEMORY_STALL, RUN_QUEUE, TARGET
+from kubelag.timeline.factors import DISCOVERY, TARGET
 
 ID = "api_server_slow"
 
 # A healthy API server answers discovery and small reads in single-digit milliseconds (measured on
 # the lab's real one); 100 ms for the median request is arbitrary, ten times that.
 SLOW_REQUEST_NS = 100_000_000
-# A client that is stopped or queued this much of the time logs slow requests whatever the server
-# does, so nothing is said of the server then; the ratio is that of every verdict (design).
-HELD_UP_RATIO = 0.20
 
 _SOURCES = (
     Source(
@@ -67,9 +64,8 @@ class ApiServerSlow:
                 ),
                 factor=TARGET,
             )
-        held_ns = case.union_ns(CPU_THROTTLED, MEMORY_STALL, RUN_QUEUE)
-        if held_ns > HELD_UP_RATIO * case.attribution.wall_ns:
-            missing = (f"debug_log: the client itself was held up for {seconds(held_ns)}",)
+        if case.is_held_up:
+            missing = (f"debug_log: the client itself was held up for {seconds(case.held_up_ns)}",)
             return unknown(ID, "whether the server or the held-up client was slow", missing)
         return _suspected(case, len(took), typical_ns, waited_ns)
 

@@ -23,7 +23,7 @@ Sources
     kubernetes/kubernetes issue 78664 (NFS homes); openshift/origin issue 17441 (network drive).
 """
 
-from kubelag.causes.contract import Case, could_not_look, spent_in, unknown, unplaced
+from kubelag.causes.contract import Case, could_not_look, hidden, spent_in, unknown, unplaced
 from kubelag.model.evidence import Syscall
 from kubelag.model.units import counted, seconds, share_of
 from kubelag.model.verdict import Fact, Judgement, Source
@@ -58,6 +58,9 @@ class CacheMetadataSlow:
             return unknown(ID, "how long cache files took was not seen", missing)
         calls = _cache_calls(case)
         spent_ns = case.union_ns(CACHE_FILES)
+        if case.is_notable(spent_ns) and not case.is_waited_for(CACHE_FILES):
+            what = f"{counted(len(calls), 'file call')} on the cache took {seconds(spent_ns)}"
+            return hidden(case, ID, what, CACHE_FILES)
         if case.is_notable(spent_ns):
             return _suspected(case, calls, spent_ns)
         if case.is_incomplete and _is_narrow(case):

@@ -7,7 +7,9 @@ from typing import Protocol
 
 from kubelag.model.attribution import Attribution, Factor
 from kubelag.model.evidence import Evidence, Syscall
+from kubelag.model.units import seconds
 from kubelag.model.verdict import Judgement
+from kubelag.timeline.factors import CPU_THROTTLED, MEMORY_STALL, RUN_QUEUE
 from kubelag.timeline.spans import FSYNCS, is_file_call
 
 # Under this nobody waits: 0.1 s is what people perceive as instant (Nielsen, Usability Engineering,
@@ -16,6 +18,9 @@ NOTABLE_NS = 100_000_000
 NOTABLE_RATIO = 0.05
 # Above this share of unexplained time "cause incomplete" is said (design, arbitrary).
 UNEXPLAINED_RATIO = 0.20
+# A client that is held up this much of the time makes every call and request seem long; the ratio
+# is that of every verdict (design, arbitrary).
+HELD_UP_RATIO = 0.20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +45,20 @@ class Case:
     def is_notable(self, spent_ns: int) -> bool:
         """Whether that much time is worth a word."""
         return spent_ns >= max(NOTABLE_NS, NOTABLE_RATIO * self.attribution.wall_ns)
+
+    def is_waited_for(self, *factors: Factor) -> bool:
+        """Whether the factors' part of the critical path is worth a word."""
+        return self.is_notable(self.critical_ns(*factors))
+
+    @property
+    def held_up_ns(self) -> int:
+        """How long the client itself was stopped, stalled or queued: its calls seem long then."""
+        return self.union_ns(CPU_THROTTLED, MEMORY_STALL, RUN_QUEUE)
+
+    @property
+    def is_held_up(self) -> bool:
+        """Whether durations say more about the held-up client than about what it waited for."""
+        return self.held_up_ns > HELD_UP_RATIO * self.attribution.wall_ns
 
     def exclusive_ns(self, *factors: Factor) -> int:
         """The least that removing the factors should save."""
@@ -96,6 +115,22 @@ def could_not_look(case: Case, observers: Sequence[str]) -> tuple[str, ...]:
         elif look.state != "looked":
             reasons.append(f"{name}: {look.how}")
     return tuple(reasons)
+
+
+def hidden(case: Case, cause: str, what: str, factor: Factor) -> Judgement:
+    """A judgement on time that was spent without anything waiting for it.
+
+    Innocent, unless the client itself was held up: then its durations mean nothing.
+    """
+    if case.is_held_up:
+        missing = (f"process_tree: the client itself was held up for {seconds(case.held_up_ns)}",)
+        return unknown(cause, f"{what}, while the client itself was held up", missing)
+    return Judgement(
+        cause=cause,
+        standing="ruled_out",
+        sentence=f"{what}, and the command did not wait for it",
+        factor=factor,
+    )
 
 
 def unknown(cause: str, what: str, missing: tuple[str, ...]) -> Judgement:

@@ -19,7 +19,7 @@ Sources
     aws/aws-cli issue 5570; int128/kubelogin issue 122; Azure/kubelogin issues 102 and 358.
 """
 
-from kubelag.causes.contract import Case, could_not_look, unknown
+from kubelag.causes.contract import Case, could_not_look, hidden, unknown
 from kubelag.model.remedy import Advice
 from kubelag.model.units import seconds, share_of
 from kubelag.model.verdict import Fact, Judgement, Source
@@ -53,6 +53,9 @@ class CredentialPluginSlow:
         spent_ns = case.union_ns(CREDENTIAL_PLUGIN)
         if not case.is_notable(spent_ns):
             return _ruled_out(f"{plugin} took {seconds(spent_ns)}")
+        if not case.is_waited_for(CREDENTIAL_PLUGIN):
+            what = f"{plugin} took {seconds(spent_ns)}"
+            return hidden(case, ID, what, CREDENTIAL_PLUGIN)
         return _suspected(case, plugin, spent_ns)
 
 

@@ -25,7 +25,15 @@ Sources
     (a link to /dev/shm as a cure).
 """
 
-from kubelag.causes.contract import Case, could_not_look, median_ns, spent_in, unknown, unplaced
+from kubelag.causes.contract import (
+    Case,
+    could_not_look,
+    hidden,
+    median_ns,
+    spent_in,
+    unknown,
+    unplaced,
+)
 from kubelag.model.evidence import Syscall
 from kubelag.model.units import counted, seconds, share_of
 from kubelag.model.verdict import Fact, Judgement, Source
@@ -65,6 +73,9 @@ class DiscoveryCacheFsync:
                 missing = (f"syscalls: the files of syncs that took {seconds(spent_in(astray))}",)
                 return unknown(ID, what, missing)
             return _ruled_out(case, [*calls, *astray])
+        if not case.is_waited_for(CACHE_FSYNC):
+            what = f"{counted(len(calls), 'sync')} in the cache took {seconds(spent_ns)}"
+            return hidden(case, ID, what, CACHE_FSYNC)
         return _suspected(case, calls)
 
 

@@ -15,6 +15,7 @@ from kubelag.observe.recorders import choose
 from kubelag.observe.session import Watch, Watched, watch
 from kubelag.observe.syscalls import Depth
 from kubelag.timeline.attribute import attribute
+from kubelag.timeline.spans import is_file_call
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +62,13 @@ def observe(setting: Setting, manner: Manner, *, shown: tuple[str, ...], cold: b
 def needs_depth(evidence: Evidence) -> bool:
     """Whether so much time has no explanation that every file call is worth its price."""
     attribution = attribute(evidence)
-    rest_ns = attribution.unexplained_ns
+    # A file call whose file is not known explains as little as none at all.
+    astray_ns = sum(
+        call.end_ns - call.start_ns
+        for call in evidence.syscalls
+        if call.path is None and is_file_call(call)
+    )
+    rest_ns = attribution.unexplained_ns + astray_ns
     return (
         evidence.repeatable
         and evidence.has_looked("syscalls")

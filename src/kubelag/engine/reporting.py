@@ -94,7 +94,14 @@ def report_on(judged: Judged, trial: Trial, advise: Adviser) -> Report:
 def _verdicts(judged: Judged, trial: Trial) -> tuple[VerdictLine, ...]:
     lines = [_suspected(judged.case, one, trial) for one in judged.suspected]
     lines += [_unknown(one) for one in judged.judgements if one.standing == "unknown"]
-    return tuple(sorted(lines, key=lambda line: _ORDER.index(line.verdict)))
+    return tuple(sorted(lines, key=_rank))
+
+
+def _rank(line: VerdictLine) -> tuple[int, float, int]:
+    """What costs most comes first, proven or likely: a proven trifle must not hide it."""
+    accuses = line.verdict in {"proven", "likely"}
+    place = _ORDER.index(line.verdict)
+    return (0 if accuses else place, -line.predicted_saving_s[1] if accuses else 0.0, place)
 
 
 def _suspected(case: Case, judgement: Judgement, trial: Trial) -> VerdictLine:

@@ -107,7 +107,7 @@ def watch(wanted: Watch) -> Watched:
     interrupted, status, rusage = _wait(process, wanted.tick)
     end_ns = time.time_ns()
     # The samplers and the tracer stop before anything is judged, in no particular order.
-    tree_samples, tree_processes, tree_look = tree.finish(rusage)
+    tree_samples, tree_processes, tree_look = tree.finish(rusage, end_ns)
     host_samples, host_look = host.stop()
     told = log.finish()
     syscalls, processes, looks = _calls(wanted, end_ns, tree_processes)

@@ -30,7 +30,7 @@ class CredentialPluginSlow:
         with staged(parts, self.id) as stage:
             control_plane = stage.start_control_plane()
             credential = shlex.quote(os.fspath(control_plane.exec_credential))
-            plugin = stage.directory / "lab-login"
+            plugin = stage.executable_directory() / "lab-login"
             write_private(plugin, f"#!/bin/sh\nsleep {PLUGIN_S}\nexec cat {credential}\n")
             plugin.chmod(0o700)
             yield stage.get_nodes(

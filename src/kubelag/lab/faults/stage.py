@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -36,6 +37,15 @@ class Stage:
             if identity is not None:
                 self.parts.ledger.made_process(identity)
         return control_plane
+
+    def executable_directory(self) -> Path:
+        """A private directory for programs: /run, where labs live, is often mounted noexec."""
+        if not os.statvfs(self.directory).f_flag & os.ST_NOEXEC:
+            return self.directory
+        ledger = self.parts.ledger
+        return ledger.make_directory(
+            Path(tempfile.gettempdir()) / f"kubelag-{ledger.token}-{ledger.mark()}"
+        )
 
     def home(self, *, below: Path | None = None) -> Path:
         """A home directory, on this fault's own disk where it has one."""
