@@ -64,14 +64,14 @@ def explain(wish: Wish, teller: Teller) -> Explained:
     Raises:
         KubelagError: With one clear sentence, before anything is run that must not be.
     """
-    setting = look_at(wish.argv, wish.env)
+    setting = look_at(wish.argv, wish.env, wish.child())
     refuse_unsafe(setting, cold=wish.cold, once=wish.once)
     with Scratch(setting.cache) as scratch:
         teller.stage("watching one run")
         if setting.repeatable.is_repeatable:
             scratch.snapshot(cold=wish.cold)
         first = _with_cold_cache(setting, scratch) if wish.cold else setting
-        manner = Manner(show_output=wish.show_output, child=wish.child(), tick=teller.watching)
+        manner = Manner(show_output=wish.show_output, tick=teller.watching)
         evidence = observe(first, manner, shown=wish.argv, cold=wish.cold)
         if needs_depth(evidence):
             evidence = _look_deeper(wish, setting, scratch, teller, evidence)
@@ -98,7 +98,7 @@ def _look_deeper(
         again = _with_cold_cache(setting, scratch)
     except RefusedError:
         return evidence
-    manner = Manner(depth="files", child=wish.child(), tick=teller.watching)
+    manner = Manner(depth="files", tick=teller.watching)
     deeper = observe(again, manner, shown=wish.argv, cold=wish.cold)
     # A run that ended otherwise is another run: it explains nothing about the first.
     same_end = deeper.run.exit_code == evidence.run.exit_code and not deeper.run.interrupted

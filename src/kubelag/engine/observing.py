@@ -6,7 +6,6 @@ from pathlib import Path
 from kubelag.causes.contract import NOTABLE_NS, UNEXPLAINED_RATIO
 from kubelag.engine.setting import Setting
 from kubelag.kube.redact import redact_argv
-from kubelag.launch.child import Child
 from kubelag.launch.waiting import Tick
 from kubelag.model.evidence import Evidence
 from kubelag.observe import client
@@ -26,8 +25,6 @@ class Manner:
     """Which system calls to watch."""
     show_output: bool = False
     """Let its output through."""
-    child: Child | None = None
-    """How it is started; None where nothing is to be done first."""
     pass_fds: tuple[int, ...] = ()
     """Descriptors that the command needs."""
     tick: Tick = lambda _elapsed_s: None
@@ -51,7 +48,7 @@ def observe(setting: Setting, manner: Manner, *, shown: tuple[str, ...], cold: b
             why_no_recorder=why_not,
             has_debug_log=setting.has_debug_log,
             show_output=manner.show_output,
-            before_exec=manner.child.before_exec() if manner.child else None,
+            before_exec=setting.child.before_exec() if setting.child else None,
             pass_fds=manner.pass_fds,
             tick=manner.tick,
         )
@@ -90,7 +87,9 @@ def _evidence(
         repeatable_why=setting.repeatable.why,
         run=watched.run,
         machine=machine(),
-        client=client.identify(setting.argv[0], setting.env, chain) if chain else setting.client,
+        client=client.identify(setting.argv[0], setting.env, chain, child=setting.child)
+        if chain
+        else setting.client,
         cache=setting.cache,
         looks=(*watched.looks, *setting.looks),
         syscalls=watched.syscalls,

@@ -97,8 +97,8 @@ def _observe_treated(variant: Variant, scratch: Scratch, judged: Judged) -> Attr
         argv = with_global_flags(argv, {"--cache-dir": str(directory)})
     scratch.settle(scratch.same_file_system())
     evidence = observe(
-        look_at(argv, variant.env),
-        Manner(child=variant.child, pass_fds=variant.pass_fds),
+        look_at(argv, variant.env, variant.child),
+        Manner(pass_fds=variant.pass_fds),
         shown=judged.case.evidence.command,
         cold=judged.case.evidence.cold,
     )

@@ -10,7 +10,7 @@ from kubelag.engine.proof import Ruling, rule
 from kubelag.experiments.statistics import median_ns
 from kubelag.model.attribution import Attribution
 from kubelag.model.evidence import CacheDirectory, Evidence
-from kubelag.model.experiment import Trial
+from kubelag.model.experiment import Experiment, Trial
 from kubelag.model.remedy import Advice
 from kubelag.model.report import (
     CacheLine,
@@ -144,12 +144,18 @@ def _expected(trial: Trial) -> tuple[float | None, str]:
     treated = [
         (median_ns(arm.walls_ns), one)
         for one in trial.experiments
-        if one.outcome == "measured" and one.id != "request_bare" and (arm := trial.arm(one.id))
+        if _saved_time(one) and one.id != "request_bare" and (arm := trial.arm(one.id))
     ]
     if not treated:
         return None, ""
     wall_ns, fastest = min(treated, key=lambda pair: pair[0])
     return wall_ns / 1e9, f"median with {fastest.id}"
+
+
+def _saved_time(experiment: Experiment) -> bool:
+    """Whether it was faster for certain; what saved nothing says nothing of what should be."""
+    estimate = experiment.estimate
+    return experiment.outcome == "measured" and estimate is not None and estimate.low_ns > 0
 
 
 def _headline(case: Case, verdicts: Iterable[VerdictLine]) -> str:

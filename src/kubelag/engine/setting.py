@@ -8,6 +8,7 @@ from kubelag.errors import RefusedError, UsageError
 from kubelag.kube.command import parse_command, with_global_flags
 from kubelag.kube.kubeconfig import Kubeconfig, load_kubeconfig
 from kubelag.kube.repeatable import Repeatable, classify, is_builtin
+from kubelag.launch.child import Child
 from kubelag.model.evidence import CacheDirectory, Client, Look
 from kubelag.observe import cache_directory, client
 
@@ -29,6 +30,8 @@ class Setting:
     kubeconfig: Kubeconfig | None
     cache: CacheDirectory | None
     looks: tuple[Look, ...]
+    child: Child | None = None
+    """How every run of it is started; None where nothing is to be done first."""
 
     @property
     def is_kubectl(self) -> bool:
@@ -50,10 +53,12 @@ class Setting:
 
     def with_cache(self, directory: str) -> "Setting":
         """The same command with a cache directory of its own."""
-        return look_at(with_global_flags(self.argv, {"--cache-dir": directory}), self.env)
+        return look_at(
+            with_global_flags(self.argv, {"--cache-dir": directory}), self.env, self.child
+        )
 
 
-def look_at(argv: tuple[str, ...], env: Mapping[str, str]) -> Setting:
+def look_at(argv: tuple[str, ...], env: Mapping[str, str], child: Child | None = None) -> Setting:
     """Look at a command without running it.
 
     Raises:
@@ -61,7 +66,7 @@ def look_at(argv: tuple[str, ...], env: Mapping[str, str]) -> Setting:
         CommandNotExecutableError: Where it may not be run.
         KubeconfigError: Where it needs a kubeconfig that cannot be used.
     """
-    found = client.identify(argv[0], env)
+    found = client.identify(argv[0], env, child=child)
     repeatable = classify(argv, found.kind)
     if found.kind != "kubectl":
         looks = (
@@ -78,6 +83,7 @@ def look_at(argv: tuple[str, ...], env: Mapping[str, str]) -> Setting:
             kubeconfig=None,
             cache=None,
             looks=looks,
+            child=child,
         )
     config = _kubeconfig(argv, env)
     server = config.cluster.server if config else None
@@ -98,6 +104,7 @@ def look_at(argv: tuple[str, ...], env: Mapping[str, str]) -> Setting:
         kubeconfig=config,
         cache=cache,
         looks=looks,
+        child=child,
     )
 
 

@@ -6,6 +6,7 @@ is unmounted. Needs mfusepy and libfuse 3; no root.
 
 import argparse
 import os
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -165,9 +166,11 @@ def main() -> None:
 
     os.umask(0)  # the kernel has applied the caller's umask already
     latency = Latency(fsync_ms=args.fsync_ms, metadata_ms=args.metadata_ms, flush_ms=args.flush_ms)
-    mfusepy.FUSE(
-        Passthrough(args.backing, latency), args.mount_point, foreground=True, fsname="kubelag"
-    )
+    shown = Passthrough(args.backing, latency)
+    try:
+        mfusepy.FUSE(shown, args.mount_point, foreground=True, fsname="kubelag")
+    except RuntimeError as error:  # libfuse has said why on standard error
+        sys.exit(f"libfuse ended with code {error}")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from kubelag.errors import CommandNotExecutableError, CommandNotFoundError
 from kubelag.kube.versions import parse_version
+from kubelag.launch.child import Child
 from kubelag.model.evidence import Client, Look
 
 OBSERVER = "client"
@@ -40,6 +41,7 @@ def identify(
     chain: Sequence[str] = (),
     *,
     timeout_s: float = _VERSION_TIMEOUT_S,
+    child: Child | None = None,
 ) -> Client:
     """Who the client is.
 
@@ -48,6 +50,7 @@ def identify(
         env: The client's environment.
         chain: Every program that the run executed, in order, where there was a run.
         timeout_s: How long the client may take to say its version.
+        child: How every run of the client is started, this one too.
 
     Raises:
         CommandNotFoundError: If PATH has no such program.
@@ -61,7 +64,7 @@ def identify(
     if not (_has_kubectl_name(last) or _has_kubectl_name(real)):
         return Client(name=argv0, path=path, real_path=real, wrappers=tuple(wrappers))
     # Run by the name it was called by: programs of many faces (k3s) look at it.
-    answer = ask_version(last, env, timeout_s)
+    answer = ask_version(last, env, timeout_s, child)
     if is_script(real) or answer.is_dispatcher:
         wrappers = [*wrappers, last]
     return Client(
@@ -157,7 +160,9 @@ def is_script(path: str) -> bool:
         return False
 
 
-def ask_version(path: str, env: Mapping[str, str], timeout_s: float) -> Answer:
+def ask_version(
+    path: str, env: Mapping[str, str], timeout_s: float, child: Child | None = None
+) -> Answer:
     """What the client says of itself, without config, cache or network.
 
     It is asked with a home of its own first. Shims that find the real client through the user's
@@ -169,14 +174,16 @@ def ask_version(path: str, env: Mapping[str, str], timeout_s: float) -> Answer:
     argv = [path, "version", "--client", "-o", "json"]
     with tempfile.TemporaryDirectory(prefix="kubelag-version-") as home:
         nothing = {"KUBECONFIG": "/dev/null", "KUBECACHEDIR": f"{home}/cache", "KUBERC": "off"}
-        output = _output(argv, {**env, **nothing, "HOME": home}, timeout_s)
+        output = _output(argv, {**env, **nothing, "HOME": home}, timeout_s, child)
         answer = _read_answer(output or b"")
         if answer.version is None and output is not None:
-            answer = _read_answer(_output(argv, {**env, **nothing}, timeout_s) or b"")
+            answer = _read_answer(_output(argv, {**env, **nothing}, timeout_s, child) or b"")
     return answer
 
 
-def _output(argv: Sequence[str], env: Mapping[str, str], timeout_s: float) -> bytes | None:
+def _output(
+    argv: Sequence[str], env: Mapping[str, str], timeout_s: float, child: Child | None
+) -> bytes | None:
     """What it prints, None where it takes too long; then its children end with it."""
     try:
         process = subprocess.Popen(
@@ -186,6 +193,7 @@ def _output(argv: Sequence[str], env: Mapping[str, str], timeout_s: float) -> by
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
+            preexec_fn=child.before_exec() if child else None,  # noqa: PLW1509 - no threads yet
         )
     except OSError as error:
         raise _cannot_run(argv[0], error) from error

@@ -1,0 +1,127 @@
+"""Every fault makes its command slow, and leaves the machine as it was."""
+
+import itertools
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kubelag.errors import LabError
+from kubelag.lab.clients import find_kubectls, newest
+from kubelag.lab.control_plane.embedded import start_embedded
+from kubelag.lab.control_plane.handle import ControlPlane
+from kubelag.lab.control_plane.options import ControlPlaneOptions
+from kubelag.lab.debian_client import unpack_kubectl
+from kubelag.lab.faults.contract import LabParts, Scene
+from kubelag.lab.faults.registry import FAULTS, find_fault
+from kubelag.lab.faults.stage import play
+from kubelag.lab.mounts import mounts_below
+from kubelag.lab.state import Ledger
+
+SLOW = [listed.id for listed in FAULTS if listed.id != "nothing"]
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabParts]:
+    kubectl = newest(find_kubectls(os.environ))
+    if kubectl is None:
+        pytest.skip("no kubectl on this machine")
+    place = tmp_path_factory.mktemp("faults")
+    try:
+        old = unpack_kubectl("1.20.2", {"HOME": str(place)}).path
+    except LabError:
+        old = None
+    numbers = itertools.count()
+    with Ledger.open(place / "state") as ledger:
+
+        def start(options: ControlPlaneOptions) -> ControlPlane:
+            directory = ledger.make_directory(place / f"control-plane-{next(numbers)}")
+            return start_embedded(directory, options)
+
+        yield LabParts(
+            directory=place,
+            ledger=ledger,
+            kubectl=kubectl.path,
+            old_kubectl=old,
+            start_control_plane=start,
+        )
+
+
+def wall_s(scene: Scene) -> float:
+    """Of one run, cold if the scene is."""
+    if not scene.cold:
+        return play(scene)
+    cache = Path(scene.environment["HOME"]) / "cold-cache"
+    try:
+        return play(scene, cache_directory=cache)
+    finally:
+        shutil.rmtree(cache)
+
+
+def test_every_fault_has_its_own_file_and_says_what_it_shows() -> None:
+    for listed in FAULTS:
+        fault = find_fault(listed.id)
+        assert fault.id == listed.id
+        assert bool(fault.expected) == (listed.id != "nothing")
+
+
+def test_the_incident_is_known_by_that_name() -> None:
+    assert find_fault("incident").id == "discovery_cache_fsync"
+    assert find_fault("cpu-throttled").id == "cpu_throttled"
+
+
+def test_an_unknown_fault_is_answered_with_those_there_are() -> None:
+    with pytest.raises(LabError, match=r"no fault gremlins; choose from .*journal_wait"):
+        find_fault("gremlins")
+
+
+def unhurt_s(parts: LabParts, scene: Scene, *, is_old: bool) -> float:
+    """The best of three ordinary runs of the same kubectl, warm where the scene is not cold."""
+    with find_fault("nothing").inject(parts) as plain:
+        kubectl = parts.old_kubectl if is_old else parts.kubectl
+        usual = replace(plain, command=(str(kubectl), *plain.command[1:]), cold=scene.cold)
+        return min(wall_s(usual) for _ in range(3))
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("name", SLOW)
+def test_a_fault_makes_its_command_slow_and_is_gone_afterwards(parts: LabParts, name: str) -> None:
+    fault = find_fault(name)
+    if fault.obstacle():
+        pytest.skip(fault.obstacle())
+    entries = parts.ledger.entries
+    with fault.inject(parts) as scene:
+        slow_s = wall_s(scene)
+    is_old = scene.command[0] == str(parts.old_kubectl)
+    fast_s = unhurt_s(parts, scene, is_old=is_old)
+    assert slow_s > 1.3 * fast_s
+    assert slow_s > fast_s + 0.3
+    assert parts.ledger.entries == entries
+    assert mounts_below(parts.directory) == ()
+    assert not (parts.directory / name).exists()
+
+
+@pytest.mark.real
+def test_a_credential_plugin_gets_its_token_from_a_file_and_not_from_an_argument(
+    parts: LabParts,
+) -> None:
+    with find_fault("credential_plugin_slow").inject(parts) as scene:
+        plugin = next(parts.directory.glob("credential_plugin_slow/lab-login"))
+        kubeconfig = Path(scene.environment["KUBECONFIG"]).read_text()
+    assert plugin.name in kubeconfig
+    assert "token" not in kubeconfig
+
+
+@pytest.mark.real
+def test_the_users_own_variables_do_not_reach_the_scene(
+    parts: LabParts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBECACHEDIR", "/somewhere/else")
+    monkeypatch.setenv("HTTPS_PROXY", "http://192.0.2.1:1")
+    with find_fault("nothing").inject(parts) as scene:
+        assert "KUBECACHEDIR" not in scene.environment
+        assert "HTTPS_PROXY" not in scene.environment
+        assert wall_s(scene) > 0
