@@ -24,6 +24,7 @@ Sources
 """
 
 from kubelag.causes.contract import Case, could_not_look, hidden, spent_in, unknown, unplaced
+from kubelag.causes.disk_facts import disk_facts
 from kubelag.model.evidence import Syscall
 from kubelag.model.units import counted, seconds, share_of
 from kubelag.model.verdict import Fact, Judgement, Source
@@ -37,6 +38,8 @@ _JOURNALLING = frozenset({"ext3", "ext4", "xfs", "jfs", "btrfs"})
 # a thousand times that). Where such waits make half of the time or more, they are the story.
 _WAIT_NS = 10_000_000
 _WAITS_RATIO = 0.5
+# Names in `http/` are checksums of 32 or 64 digits; that many characters tell them apart.
+_NAME_LENGTH = 32
 
 _SOURCES = (
     Source(
@@ -116,14 +119,23 @@ def _suspected(case: Case, calls: list[Syscall], spent_ns: int) -> Judgement:
                 observer="syscalls",
             ),
             Fact(
-                text=f"the slowest, {slowest.name} to {slowest.path}, took {seconds(slowest_ns)}",
+                text=f"the slowest, {slowest.name} to {_below(case, slowest)}, took {seconds(slowest_ns)}",
                 observer="syscalls",
             ),
+            *disk_facts(case),
         ),
         experiments=("cache_on_memory", "cache_warm"),
         remedies=("cache-in-memory",),
         sources=_SOURCES,
     )
+
+
+def _below(case: Case, call: Syscall) -> str:
+    """A cache file's name without the way to it, cut where it is a checksum."""
+    cache, path = case.evidence.cache, call.path or ""
+    for root in (cache.root, cache.real_root) if cache else ():
+        path = path.removeprefix(f"{root}/")
+    return path if len(path) <= _NAME_LENGTH else f"{path[:_NAME_LENGTH]}..."
 
 
 def _sentence(case: Case, calls: list[Syscall], spent_ns: int) -> str:

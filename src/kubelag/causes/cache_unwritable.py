@@ -54,8 +54,9 @@ class CacheUnwritable:
             return unknown(ID, "the cache directory was not looked at", missing)
         failed = _failures(case)
         if cache is None or (cache.state not in _BROKEN and not failed):
-            where = cache.root if cache else "the cache"
-            return Judgement(cause=ID, standing="ruled_out", sentence=f"{where} can be written")
+            return Judgement(
+                cause=ID, standing="ruled_out", sentence=f"{case.cache_name} can be written"
+            )
         return _suspected(case, failed)
 
 

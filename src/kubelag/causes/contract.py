@@ -38,6 +38,12 @@ class Case:
         return f"{name} {client.version}" if client.version else name
 
     @property
+    def cache_name(self) -> str:
+        """How the cache is called to the reader; a private one's name would tell nothing."""
+        cache = self.evidence.cache
+        return cache.root if cache and not self.evidence.cold else "its cache"
+
+    @property
     def is_incomplete(self) -> bool:
         """Whether too much of the wall time has no explanation."""
         return self.attribution.unexplained_ns > UNEXPLAINED_RATIO * self.attribution.wall_ns

@@ -17,13 +17,12 @@ Sources
     Kernel documentation, sched-stats and PSI.
 """
 
-from itertools import pairwise
-
 from kubelag.causes.contract import Case, could_not_look, unknown
 from kubelag.model.remedy import Advice
 from kubelag.model.units import seconds, share_of
 from kubelag.model.verdict import Fact, Judgement, Source
 from kubelag.timeline.factors import RUN_QUEUE
+from kubelag.timeline.rates import cpu_busy
 
 ID = "cpu_contended"
 
@@ -55,13 +54,8 @@ class CpuContended:
 
 
 def _busy_ratio(case: Case) -> float:
-    samples = case.evidence.host
-    ratios = [
-        (b.cpu_busy_ns - a.cpu_busy_ns) / (b.cpu_total_ns - a.cpu_total_ns)
-        for a, b in pairwise(samples)
-        if b.cpu_total_ns > a.cpu_total_ns
-    ]
-    return sum(ratios) / len(ratios) if ratios else 0.0
+    busy = cpu_busy(case.evidence.host)
+    return busy.mean if busy else 0.0
 
 
 def _suspected(case: Case, spent_ns: int, busy: str) -> Judgement:

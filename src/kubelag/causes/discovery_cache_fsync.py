@@ -34,6 +34,7 @@ from kubelag.causes.contract import (
     unknown,
     unplaced,
 )
+from kubelag.causes.disk_facts import disk_facts
 from kubelag.model.evidence import Syscall
 from kubelag.model.units import counted, seconds, share_of
 from kubelag.model.verdict import Fact, Judgement, Source
@@ -121,20 +122,17 @@ def _suspected(case: Case, calls: list[Syscall]) -> Judgement:
         facts=(
             Fact(
                 text=(
-                    f"{counted(len(calls), 'fsync')} below {_root(case)} took {seconds(spent_ns)}, "
+                    f"{counted(len(calls), 'fsync')} below {case.cache_name} took {seconds(spent_ns)}, "
                     f"{share_of(spent_ns, wall_ns)} of the wall time"
                 ),
                 observer="syscalls",
             ),
+            *disk_facts(case),
         ),
         experiments=("fsync_suppressed", "cache_on_memory", "other_client"),
         remedies=("cache-in-memory", "upgrade-client", "no-sync-launcher"),
         sources=_SOURCES,
     )
-
-
-def _root(case: Case) -> str:
-    return case.evidence.cache.root if case.evidence.cache else "the cache"
 
 
 def _where(case: Case) -> str:

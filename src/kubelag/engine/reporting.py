@@ -85,7 +85,7 @@ def report_on(judged: Judged, trial: Trial, advise: Adviser) -> Report:
         could_not_look=_could_not_look(evidence),
         remedies=_remedies(judged, verdicts, advise),
         observer=_observer(evidence, trial, wall_s),
-        cache=_cache(evidence.cache),
+        cache=_cache(evidence),
         notes=tuple(_notes(case, trial)),
         errors=judged.errors,
     )
@@ -251,7 +251,8 @@ def _command(case: Case) -> CommandLine:
     )
 
 
-def _cache(cache: CacheDirectory | None) -> CacheLine | None:
+def _cache(evidence: Evidence) -> CacheLine | None:
+    cache = evidence.cache
     if cache is None:
         return None
     return CacheLine(
@@ -261,8 +262,13 @@ def _cache(cache: CacheDirectory | None) -> CacheLine | None:
         fresh_until=_iso(cache.fresh_until_ns) if cache.fresh_until_ns else None,
         file_system=cache.file_system,
         device=cache.device,
-        sentence=_cache_sentence(cache),
+        sentence=_cold_sentence(cache) if evidence.cold else _cache_sentence(cache),
     )
+
+
+def _cold_sentence(cache: CacheDirectory) -> str:
+    place = " on ".join(part for part in (cache.file_system, cache.device) if part)
+    return f"a fresh cache directory beside your own was used, on the same file system ({place})"
 
 
 def _cache_sentence(cache: CacheDirectory) -> str:

@@ -83,7 +83,7 @@ def mounts_below(path: Path) -> tuple[Mount, ...]:
     """Mounts at or below a path, innermost first."""
     inside = os.fspath(path).rstrip("/") + "/"
     found = [mount for mount in list_mounts() if f"{mount.path}/".startswith(inside)]
-    return tuple(sorted(reversed(found), key=lambda mount: -mount.path.rstrip("/").count("/")))
+    return tuple(sorted(found, key=lambda mount: -mount.path.rstrip("/").count("/")))
 
 
 def unmount(path: Path) -> None:
