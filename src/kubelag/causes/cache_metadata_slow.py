@@ -119,7 +119,10 @@ def _suspected(case: Case, calls: list[Syscall], spent_ns: int) -> Judgement:
                 observer="syscalls",
             ),
             Fact(
-                text=f"the slowest, {slowest.name} to {_below(case, slowest)}, took {seconds(slowest_ns)}",
+                text=(
+                    f"the slowest, {slowest.name} to {_below(case, slowest)}, "
+                    f"took {seconds(slowest_ns)}"
+                ),
                 observer="syscalls",
             ),
             *disk_facts(case),

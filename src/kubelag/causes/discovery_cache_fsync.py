@@ -122,8 +122,8 @@ def _suspected(case: Case, calls: list[Syscall]) -> Judgement:
         facts=(
             Fact(
                 text=(
-                    f"{counted(len(calls), 'fsync')} below {case.cache_name} took {seconds(spent_ns)}, "
-                    f"{share_of(spent_ns, wall_ns)} of the wall time"
+                    f"{counted(len(calls), 'fsync')} below {case.cache_name} took "
+                    f"{seconds(spent_ns)}, {share_of(spent_ns, wall_ns)} of the wall time"
                 ),
                 observer="syscalls",
             ),
