@@ -71,6 +71,8 @@ def explain(wish: Wish, teller: Teller) -> Explained:
         if setting.repeatable.is_repeatable:
             scratch.snapshot(cold=wish.cold)
         first = _with_cold_cache(setting, scratch) if wish.cold else setting
+        if wish.cold:  # what earlier runs left unwritten is not this one's to pay for
+            scratch.settle(scratch.same_file_system())
         manner = Manner(show_output=wish.show_output, tick=teller.watching)
         evidence = observe(first, manner, shown=wish.argv, cold=wish.cold)
         if needs_depth(evidence):
