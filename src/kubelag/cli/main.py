@@ -87,5 +87,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def plugin_main() -> int:
-    """`kubectl lag get nodes`: the same as `kubelag explain kubectl get nodes`."""
-    return main(["explain", "kubectl", *sys.argv[1:]])
+    """`kubectl lag --cold get nodes`: the same as `kubelag explain --cold kubectl get nodes`."""
+    ours, theirs = split_plugin_words(sys.argv[1:])
+    return main(["explain", *ours, *(["kubectl", *theirs] if theirs else [])])
+
+
+def split_plugin_words(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The options of `explain` that come first, and the kubectl command behind them."""
+    parser = argparse.ArgumentParser(add_help=True)
+    command_module("explain").configure(parser)
+    known = parser._option_string_actions  # noqa: SLF001 - argparse has no public list of flags
+    at = 0
+    while at < len(words) and (action := known.get(words[at].partition("=")[0])):
+        takes_next = action.nargs != 0 and "=" not in words[at]
+        at += 2 if takes_next else 1
+    return list(words[:at]), list(words[at:])

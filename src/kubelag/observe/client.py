@@ -196,7 +196,7 @@ def _output(
             preexec_fn=child.before_exec() if child else None,  # noqa: PLW1509 - no threads yet
         )
     except OSError as error:
-        raise _cannot_run(argv[0], error) from error
+        raise cannot_run(argv[0], error) from error
     with process:
         try:
             return process.communicate(timeout=timeout_s)[0]
@@ -208,7 +208,8 @@ def _output(
             raise
 
 
-def _cannot_run(path: str, error: OSError) -> CommandNotExecutableError:
+def cannot_run(path: str, error: OSError) -> CommandNotExecutableError:
+    """What a user is told of a program that the system would not start."""
     if isinstance(error, FileNotFoundError) and is_script(path):
         return CommandNotExecutableError(
             f"{path} is a script whose interpreter does not exist", "correct its first line"

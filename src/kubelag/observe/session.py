@@ -1,7 +1,7 @@
 """Runs one command once, with every observer around it."""
 
+import errno
 import os
-import select
 import signal
 import subprocess
 import threading
@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from resource import struct_rusage
 from typing import Protocol
 
-from kubelag.errors import CommandNotExecutableError, CommandNotFoundError
+from kubelag.errors import CommandNotExecutableError
 from kubelag.kube.redact import redact_text
+from kubelag.launch.ending import GRACE_S, end_tree
 from kubelag.launch.waiting import Tick, reap, wait_exit
 from kubelag.model.evidence import (
     ClientNote,
@@ -24,6 +25,7 @@ from kubelag.model.evidence import (
     Syscall,
     TreeSample,
 )
+from kubelag.observe.client import cannot_run, find_program
 from kubelag.observe.debug_log import ClientLog, DebugLogReader
 from kubelag.observe.host import HostSampler
 from kubelag.observe.process_tree import TreeSampler
@@ -32,8 +34,6 @@ from kubelag.observe.process_tree import TreeSampler
 _TAIL_LINES = 10
 # Redaction needs whole lines and blocks, so all is kept until the end, or none of it.
 _KEPT_BYTES = 1 << 20
-# How long a command may take to end after Ctrl-C before it is made to.
-_GRACE_S = 2.0
 _DUMP_EXIT_CODE = 255
 
 
@@ -98,6 +98,18 @@ def watch(wanted: Watch) -> Watched:
     """
     start_ns = time.time_ns()
     process = _start(wanted)
+    try:
+        return _watch_to_the_end(process, wanted, start_ns)
+    except BaseException:
+        _give_up(process, wanted)
+        raise
+
+
+def _watch_to_the_end(
+    process: "subprocess.Popen[bytes]", wanted: Watch, start_ns: int
+) -> Watched:
+    if wanted.recorder:
+        wanted.recorder.started(process.pid)
     log = _LogTap(process, start_ns, pass_through=wanted.show_output)
     tree = TreeSampler(roots=lambda: (process.pid,))
     host = HostSampler()
@@ -107,10 +119,12 @@ def watch(wanted: Watch) -> Watched:
     interrupted, status, rusage = _wait(process, wanted.tick)
     end_ns = time.time_ns()
     # The samplers and the tracer stop before anything is judged, in no particular order.
-    tree_samples, tree_processes, tree_look = tree.finish(rusage, end_ns)
+    tree_samples, tree_processes, tree_look = tree.finish(rusage)
     host_samples, host_look = host.stop()
     told = log.finish()
     syscalls, processes, looks = _calls(wanted, end_ns, tree_processes)
+    if status:
+        _refuse_unstarted(wanted, syscalls)
     run = Run(
         start_ns=_true_start(syscalls, start_ns),
         end_ns=end_ns,
@@ -129,6 +143,15 @@ def watch(wanted: Watch) -> Watched:
         tree=tree_samples,
         host=host_samples,
     )
+
+
+def _give_up(process: "subprocess.Popen[bytes]", wanted: Watch) -> None:
+    """Nothing of ours goes on, whatever happened; a second stop of a recorder does nothing."""
+    if process.returncode is None:
+        end_tree(process.pid, signal.SIGINT)
+        process.returncode = os.waitstatus_to_exitcode(reap(process.pid)[0])
+    if wanted.recorder:
+        wanted.recorder.stop(time.time_ns())
 
 
 def _exit_code(status: int, told: ClientLog) -> int:
@@ -160,18 +183,21 @@ def _start(wanted: Watch) -> "subprocess.Popen[bytes]":
     except OSError as error:
         if recorder:
             recorder.abandon()
-        raise _start_error(argv[0], error) from error
-    if recorder:
-        recorder.started(process.pid)
+        raise _cannot_start(wanted, error) from error
     return process
 
 
-def _start_error(program: str, error: OSError) -> Exception:
-    if isinstance(error, FileNotFoundError):
-        return CommandNotFoundError(f"{program} was not found", "check the name and PATH")
-    return CommandNotExecutableError(
-        f"{program} could not be started ({error.strerror})", "check its mode and its format"
-    )
+def _refuse_unstarted(wanted: Watch, syscalls: tuple[Syscall, ...]) -> None:
+    """A recorder starts the command for us; what the system refused is told as it told it."""
+    tries = [call for call in syscalls if call.name.startswith("execve")]
+    if tries and all(call.error for call in tries):
+        code = getattr(errno, tries[-1].error or "", errno.ENOEXEC)
+        raise _cannot_start(wanted, OSError(code, os.strerror(code)))
+
+
+def _cannot_start(wanted: Watch, error: OSError) -> CommandNotExecutableError:
+    """Why; raises itself where there is no such program at all."""
+    return cannot_run(find_program(wanted.argv[0], wanted.env), error)
 
 
 def _wait(process: "subprocess.Popen[bytes]", tick: Tick) -> tuple[bool, int, struct_rusage]:
@@ -181,21 +207,10 @@ def _wait(process: "subprocess.Popen[bytes]", tick: Tick) -> tuple[bool, int, st
         wait_exit(process.pid, tick)
     except KeyboardInterrupt:
         interrupted = True
-        _stop(process.pid)
+        end_tree(process.pid, signal.SIGINT)
     status, rusage = reap(process.pid)
     process.returncode = os.waitstatus_to_exitcode(status)
     return interrupted, status, rusage
-
-
-def _stop(pid: int) -> None:
-    """Ask with the signal that Ctrl-C sends, then insist; our own child, so its id is its own."""
-    os.kill(pid, signal.SIGINT)
-    fd = os.pidfd_open(pid)
-    try:
-        if not select.select([fd], [], [], _GRACE_S)[0]:
-            os.kill(pid, signal.SIGKILL)
-    finally:
-        os.close(fd)
 
 
 def _calls(
@@ -234,7 +249,7 @@ class _LogTap:
 
     def finish(self) -> ClientLog:
         # A daemon that the command left behind may hold the pipe open; it must not hold us.
-        self._thread.join(timeout=_GRACE_S)
+        self._thread.join(timeout=GRACE_S)
         return self._reader.result()
 
     def tail(self) -> str:
