@@ -166,6 +166,8 @@ def _headline(case: Case, verdicts: Iterable[VerdictLine]) -> str:
     if case.is_incomplete:
         rest = seconds(case.attribution.unexplained_ns)
         return f"I can't tell: {rest} of {wall} have no explanation that was looked for"
+    if case.evidence.run.exit_code:
+        return f"The command failed after {wall}; nothing slow was seen until then"
     if first:
         return "I can't tell for sure: see what could not be looked at"
     return f"Nothing slow was found in these {wall}"

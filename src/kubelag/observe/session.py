@@ -105,9 +105,7 @@ def watch(wanted: Watch) -> Watched:
         raise
 
 
-def _watch_to_the_end(
-    process: "subprocess.Popen[bytes]", wanted: Watch, start_ns: int
-) -> Watched:
+def _watch_to_the_end(process: "subprocess.Popen[bytes]", wanted: Watch, start_ns: int) -> Watched:
     if wanted.recorder:
         wanted.recorder.started(process.pid)
     log = _LogTap(process, start_ns, pass_through=wanted.show_output)
