@@ -12,7 +12,13 @@ from kubelag.experiments.contract import Experiment as Kind
 from kubelag.experiments.contract import Situation, Variant
 from kubelag.experiments.scratch import Scratch
 from kubelag.experiments.statistics import median_ns
-from kubelag.experiments.trial import UNCHANGED, Progress, TrialRunner
+from kubelag.experiments.trial import (
+    CANNOT_RUN,
+    INTERRUPTED,
+    UNCHANGED,
+    Progress,
+    TrialRunner,
+)
 from kubelag.kube.command import with_global_flags
 from kubelag.launch.child import Child
 from kubelag.model.attribution import Attribution
@@ -55,8 +61,11 @@ def prove(judged: Judged, bench: Bench, progress: Progress, budget_s: float) -> 
     situation = Situation(evidence=evidence, unchanged=unchanged, kubeconfig=setting.kubeconfig)
     runner = TrialRunner(situation, kinds, scratch, progress, budget_s=budget_s)
     trial = runner.run()
-    experiments = tuple(_follow(one, judged, runner, scratch, trial) for one in trial.experiments)
-    return replace(trial, experiments=experiments)
+    try:
+        followed = [_follow(one, judged, runner, scratch, trial) for one in trial.experiments]
+    except KeyboardInterrupt:
+        return replace(trial, stopped=INTERRUPTED)
+    return replace(trial, experiments=tuple(followed))
 
 
 def wanted(suspected: Sequence[Judgement]) -> tuple[Kind, ...]:
@@ -70,7 +79,7 @@ def _follow(
 ) -> Experiment:
     """Where less was saved than predicted, look at one treated run: what took the time over?"""
     suspect = _main_suspect(experiment, judged)
-    if suspect is None or trial.stopped == "interrupted":
+    if suspect is None or trial.stopped == INTERRUPTED:
         return experiment
     unchanged = trial.arm(UNCHANGED)
     wall_ns = judged.case.attribution.wall_ns
@@ -80,7 +89,10 @@ def _follow(
         suspect, estimate, noise_of(trial, base_ns, wall_ns)
     ):
         return experiment
-    treated = _observe_treated(runner.variant(experiment.id), scratch, judged)
+    try:
+        treated = _observe_treated(runner.variant(experiment.id), scratch, judged)
+    except CANNOT_RUN:
+        return experiment
     return _with_knock_on(experiment, judged.case.attribution, treated, suspect)
 
 
@@ -102,6 +114,8 @@ def _observe_treated(variant: Variant, scratch: Scratch, judged: Judged) -> Attr
         shown=judged.case.evidence.command,
         cold=judged.case.evidence.cold,
     )
+    if evidence.run.interrupted:
+        raise KeyboardInterrupt
     return attribute(evidence)
 
 

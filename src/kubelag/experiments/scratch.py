@@ -5,6 +5,7 @@ carries our process id, so that what a killed run left behind is swept by the ne
 """
 
 import ctypes
+import errno
 import os
 import re
 import shutil
@@ -65,7 +66,7 @@ class Scratch:
         made = self._make(memory_place() if on_memory else self.same_file_system())
         source = self._warmed if plan == "warmed" else self._snapshot
         if source is not None:
-            shutil.copytree(source, made, dirs_exist_ok=True)
+            _copy_tree(source, made)
         return made
 
     def keep_as_warmed(self) -> None:
@@ -161,8 +162,27 @@ def _copy_cache(root: Path, target: Path, host_directory: str | None) -> None:
         host = root / "discovery"
     for part in (host.relative_to(root), Path("http")):
         if (root / part).is_dir() and _size_bytes(root / part) <= _SNAPSHOT_LIMIT_BYTES:
+            # What cannot be read is of no use to the client either.
             with suppress(OSError, shutil.Error):
-                shutil.copytree(root / part, target / part)
+                shutil.copytree(root / part, target / part, copy_function=_copy_file)
+
+
+def _copy_tree(source: Path, target: Path) -> None:
+    try:
+        shutil.copytree(source, target, copy_function=_copy_file, dirs_exist_ok=True)
+    except (OSError, shutil.Error) as error:
+        raise NotApplicableError(f"the cache could not be copied whole to {target}") from error
+
+
+def _copy_file(source: str, target: str) -> None:
+    """Half a cache is another cache, so a full disk ends the copying at once."""
+    try:
+        shutil.copy2(source, target)
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            message = f"there is no room for a copy of the cache in {Path(target).parent}"
+            raise NotApplicableError(message) from error
+        raise
 
 
 def _size_bytes(directory: Path) -> int:

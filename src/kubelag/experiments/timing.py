@@ -2,12 +2,12 @@
 
 import subprocess
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 
 from kubelag.experiments.contract import Variant
 from kubelag.experiments.scratch import Scratch
 from kubelag.kube.command import with_global_flags
+from kubelag.launch.ending import end_tree
 from kubelag.launch.waiting import Tick, wait_exit
 
 
@@ -47,17 +47,6 @@ def _spawn(argv: tuple[str, ...], variant: Variant, tick: Tick) -> Timed:
         try:
             wait_exit(process.pid, tick)
         except BaseException:
-            end(process)
+            end_tree(process.pid)
             raise
         return Timed(wall_ns=time.perf_counter_ns() - start_ns, exit_code=process.wait())
-
-
-def end(process: "subprocess.Popen[bytes]", grace_s: float = 2.0) -> None:
-    """End a process that we started: asked first, then made to."""
-    with suppress(ProcessLookupError):
-        process.terminate()
-    try:
-        process.wait(timeout=grace_s)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()

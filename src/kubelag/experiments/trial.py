@@ -6,6 +6,7 @@ arms alike, and a difference is always taken within one block.
 """
 
 import random
+import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -16,9 +17,14 @@ from kubelag.experiments.contract import NotApplicableError, Situation, Variant
 from kubelag.experiments.scratch import Scratch
 from kubelag.experiments.statistics import MAX_PAIRS, is_settled, median_ns, paired
 from kubelag.experiments.timing import Timed, run_timed
+from kubelag.launch import seccomp
 from kubelag.model.experiment import Arm, Estimate, Experiment, Trial
 
 UNCHANGED, AGAIN, PLACEBO = "unchanged", "unchanged_again", "placebo"
+INTERRUPTED = "interrupted"
+"""What a trial that Ctrl-C ended says of its end."""
+CANNOT_RUN = (NotApplicableError, OSError, subprocess.SubprocessError, seccomp.SeccompError)
+"""What keeps one run from happening: no place for its cache, no process, no filter."""
 
 
 class Progress(Protocol):
@@ -85,25 +91,27 @@ class TrialRunner:
         self._kinds: dict[str, Kind] = {}
         self._refused: dict[str, str] = {}
         unchanged = situation.unchanged
-        self._variants: dict[str, Variant] = {
-            UNCHANGED: unchanged,
-            AGAIN: unchanged,
-            PLACEBO: unchanged.but(child=unchanged.child.under("placebo")),
-        }
+        self._variants: dict[str, Variant] = {UNCHANGED: unchanged, AGAIN: unchanged}
+        self._may_filter = seccomp.probe() is None
+        if self._may_filter:
+            self._variants[PLACEBO] = unchanged.but(child=unchanged.child.under("placebo"))
         for kind in kinds:
             self._admit(kind, situation)
 
     def run(self) -> Trial:
         """Run blocks until every experiment is settled, or the budget is spent.
 
-        Ctrl-C ends the trial early: the finished blocks count, the unfinished one does not.
+        Ctrl-C ends the trial early, and so does a run that is no longer possible (a full disk):
+        the finished blocks count, the unfinished one does not.
         """
         try:
             self._warm_up()
             stopped = self._blocks() if self._kinds else "no experiment applies here"
         except KeyboardInterrupt:
-            self._tally.drop_unfinished(len(self._variants))
-            stopped = "interrupted"
+            stopped = INTERRUPTED
+        except CANNOT_RUN as why:
+            stopped = f"stopped, since a run was no longer possible: {why}"
+        self._tally.drop_unfinished(len(self._variants))
         return self._result(stopped)
 
     def variant(self, name: str) -> Variant:
@@ -128,13 +136,14 @@ class TrialRunner:
         """One discarded run of each treatment (the unchanged command has just been observed)."""
         if any(variant.cache == "warmed" for variant in self._variants.values()):
             unchanged = self._variants[UNCHANGED]
-            filling = unchanged.but(cache="on_memory", child=unchanged.child.under("no_sync"))
+            child = unchanged.child.under("no_sync" if self._may_filter else "none")
+            filling = unchanged.but(cache="on_memory", child=child)
             self._run_arm(filling, "filling a cache", 0)
             self._scratch.keep_as_warmed()
         for name, kind in tuple(self._kinds.items()):
             try:
                 self._run_arm(self._variants[name], f"warming up: {kind.title}", 0)
-            except (NotApplicableError, OSError) as why:
+            except CANNOT_RUN as why:
                 self._refused[name] = str(why)
                 del self._kinds[name], self._variants[name]
 
@@ -176,6 +185,7 @@ class TrialRunner:
             arms=tuple(
                 Arm(name=name, walls_ns=tuple(walls), exit_codes=tuple(tally.exit_codes[name]))
                 for name, walls in tally.walls_ns.items()
+                if walls
             ),
             experiments=(*(self._measured(name) for name in self._kinds), *refused),
             same_against_same=tally.estimate(AGAIN),
