@@ -122,3 +122,9 @@ def test_a_failed_treatment_is_no_measurement() -> None:
     ruling = rule(SUSPICION, failed, 10 * S, 9 * S)
     assert ruling.proof is None
     assert "exit code [1]" in ruling.reason
+
+
+def test_an_experiment_that_changes_more_than_the_factor_never_decides() -> None:
+    runs = trial(1500 * MS, 1480 * MS, 1510 * MS, name="other_client")
+    suspicion = replace(SUSPICION, supporting=("other_client",))
+    assert rule(suspicion, runs, 10 * S, 9 * S).verdict == "likely"

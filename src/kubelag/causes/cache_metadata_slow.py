@@ -127,7 +127,8 @@ def _suspected(case: Case, calls: list[Syscall], spent_ns: int) -> Judgement:
             ),
             *disk_facts(case),
         ),
-        experiments=("cache_on_memory", "cache_warm"),
+        experiments=("cache_on_memory",),
+        supporting=("cache_warm",),
         remedies=("cache-in-memory",),
         sources=_SOURCES,
     )

@@ -98,7 +98,8 @@ def _suspected(case: Case, failed: Counter[str]) -> Judgement:
                 for error, count in failed.most_common(3)
             ),
         ),
-        experiments=("cache_warm", "cache_on_memory"),
+        experiments=("cache_warm",),
+        supporting=("cache_on_memory",),
         remedies=("repair-cache-link", "writable-cache")
         if cache and cache.state == "dangling_link"
         else ("writable-cache",),

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
         )
     if args.format:
         _check_format(args.format)
-    with _termination_as_interrupt():
+    with _ending_as_interrupt():
         return _from_bundle(args) if args.source else _explain(argv, args)
 
 
@@ -95,6 +95,8 @@ def _explain(argv: tuple[str, ...], args: argparse.Namespace) -> int:
 
     if args.save:
         check_place(args.save)
+    if args.output:
+        _check_output(args.output)
     teller = teller_for(quiet=args.quiet, budget_s=args.budget)
     wish = Wish(
         argv=argv,
@@ -114,7 +116,7 @@ def _explain(argv: tuple[str, ...], args: argparse.Namespace) -> int:
         save(args.save, evidence, explained.trial)
     _write(explained, args)
     run_ = evidence.run
-    if run_.interrupted or explained.trial.stopped == "interrupted":
+    if explained.is_interrupted:
         return _INTERRUPTED
     return 128 + run_.signal if run_.signal else run_.exit_code or 0
 
@@ -136,35 +138,68 @@ def _write(explained: "Explained", args: argparse.Namespace) -> None:
     from kubelag.report.formats import default_format, writer  # noqa: PLC0415 - the same
 
     report = report_on(explained.judged, explained.trial, advise)
-    with ExitStack() as stack:
-        stream = stack.enter_context(_opened(args.output)) if args.output else sys.stdout
+    with _opened(args.output) as stream:
         writer(args.format or default_format(stream))(report, stream)
+        stream.flush()
+
+
+def _check_output(path: Path) -> None:
+    """Say so before a long run, not after it."""
+    parent = path.absolute().parent
+    if path.is_dir():
+        why = "it is a directory"
+    elif path.exists():
+        why = "" if os.access(path, os.W_OK) else "it is not yours to write"
+    elif not parent.is_dir():
+        why = f"there is no directory {parent}"
+    else:
+        why = "" if os.access(parent, os.W_OK | os.X_OK) else f"nothing can be written to {parent}"
+    if why:
+        raise _unwritable(str(path), why)
+
+
+def _unwritable(where: str, why: str) -> KubelagError:
+    message = f"the report cannot be written to {where} ({why})"
+    return KubelagError(message, "choose another place with --output")
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[TextIO]:
+def _opened(path: Path | None) -> Iterator[TextIO]:
     """A report names hosts and paths: it is the owner's to share, so 0600 if it is new."""
+    where = str(path or "standard output")
     try:
+        if path is None:
+            if sys.stdout is None:
+                raise _unwritable(where, "it is closed")
+            yield sys.stdout
+            return
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(fd, "w", encoding="utf-8") as stream:
+            yield stream
+    except BrokenPipeError:  # whoever read it has read enough
+        raise
     except OSError as error:
-        message = f"the report cannot be written to {path} ({error.strerror})"
-        raise KubelagError(message, "choose another --output") from error
-    with os.fdopen(fd, "w", encoding="utf-8") as stream:
-        yield stream
+        raise _unwritable(where, (error.strerror or str(error)).lower()) from error
 
 
 @contextmanager
-def _termination_as_interrupt() -> Iterator[None]:
-    """SIGTERM cleans up as Ctrl-C does."""
+def _ending_as_interrupt() -> Iterator[None]:
+    """A request to end, or a terminal that goes away, cleans up as Ctrl-C does."""
 
     def interrupt(_number: int, _frame: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    asked = (signal.SIGTERM, signal.SIGHUP)
+    # What is ignored (nohup) stays ignored.
+    before = {one: signal.getsignal(one) for one in asked}
+    heard = [one for one, handler in before.items() if handler is signal.SIG_DFL]
+    for one in heard:
+        signal.signal(one, interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for one in heard:
+            signal.signal(one, before[one])
 
 
 def _environment() -> Mapping[str, str]:

@@ -12,7 +12,7 @@ from kubelag.engine.setting import Setting, look_at, refuse_unsafe
 from kubelag.errors import RefusedError
 from kubelag.experiments.contract import NotApplicableError
 from kubelag.experiments.scratch import Scratch
-from kubelag.experiments.trial import Progress
+from kubelag.experiments.trial import INTERRUPTED, Progress
 from kubelag.launch.child import Child
 from kubelag.model.evidence import Evidence
 from kubelag.model.experiment import Trial
@@ -57,6 +57,11 @@ class Explained:
     judged: Judged
     trial: Trial
 
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether somebody ended it early: then it holds what was found until then."""
+        return self.judged.case.evidence.run.interrupted or self.trial.stopped == INTERRUPTED
+
 
 def explain(wish: Wish, teller: Teller) -> Explained:
     """Explain one command.
@@ -68,22 +73,45 @@ def explain(wish: Wish, teller: Teller) -> Explained:
     refuse_unsafe(setting, cold=wish.cold, once=wish.once)
     with Scratch(setting.cache) as scratch:
         teller.stage("watching one run")
-        if setting.repeatable.is_repeatable:
-            scratch.snapshot(cold=wish.cold)
+        why_not_again = _keep_state(wish, setting, scratch)
         first = _with_cold_cache(setting, scratch) if wish.cold else setting
-        if wish.cold:  # what earlier runs left unwritten is not this one's to pay for
+        is_cold = first is not setting
+        if is_cold:  # what earlier runs left unwritten is not this one's to pay for
             scratch.settle(scratch.same_file_system())
         manner = Manner(show_output=wish.show_output, tick=teller.watching)
-        evidence = observe(first, manner, shown=wish.argv, cold=wish.cold)
+        evidence = observe(first, manner, shown=wish.argv, cold=is_cold)
+        if why_not_again:
+            return _explained(evidence, Trial(stopped=f"none, since {why_not_again}"))
         if needs_depth(evidence):
-            evidence = _look_deeper(wish, setting, scratch, teller, evidence)
+            try:
+                evidence = _look_deeper(setting, scratch, teller, evidence)
+            except KeyboardInterrupt:
+                return _explained(evidence, Trial(stopped=INTERRUPTED))
+        if not wish.prove or not _may_prove(evidence):
+            return _explained(evidence, Trial())
         judged = judge(evidence, all_causes())
-        trial = Trial()
-        if wish.prove and _may_prove(evidence):
-            child = Child(cgroup_procs=wish.cgroup_procs)
-            bench = Bench(setting=setting, child=child, scratch=scratch)
-            trial = prove(judged, bench, teller, wish.budget_s)
-        return Explained(judged=judged, trial=trial)
+        child = Child(cgroup_procs=wish.cgroup_procs)
+        bench = Bench(setting=setting, child=child, scratch=scratch)
+        return Explained(judged=judged, trial=prove(judged, bench, teller, wish.budget_s))
+
+
+def _explained(evidence: Evidence, trial: Trial) -> Explained:
+    return Explained(judged=judge(evidence, all_causes()), trial=trial)
+
+
+def _keep_state(wish: Wish, setting: Setting, scratch: Scratch) -> str:
+    """Keep a copy of the cache as it is.
+
+    Returns:
+        Why the command cannot be run again as it was; empty where it can.
+    """
+    if not setting.repeatable.is_repeatable:
+        return ""
+    try:
+        scratch.snapshot(cold=wish.cold)
+    except NotApplicableError as why:
+        return str(why)
+    return ""
 
 
 def _may_prove(evidence: Evidence) -> bool:
@@ -92,18 +120,24 @@ def _may_prove(evidence: Evidence) -> bool:
 
 
 def _look_deeper(
-    wish: Wish, setting: Setting, scratch: Scratch, teller: Teller, evidence: Evidence
+    setting: Setting, scratch: Scratch, teller: Teller, evidence: Evidence
 ) -> Evidence:
-    """A second run in the same cache state, with every file call watched."""
+    """A second run in the same cache state, with every file call watched.
+
+    Raises:
+        KeyboardInterrupt: It was interrupted: then nothing more is to be run.
+    """
     teller.stage("watching every file call of a second run")
     try:
         again = _with_cold_cache(setting, scratch)
     except RefusedError:
         return evidence
     manner = Manner(depth="files", tick=teller.watching)
-    deeper = observe(again, manner, shown=wish.argv, cold=wish.cold)
+    deeper = observe(again, manner, shown=evidence.command, cold=evidence.cold)
+    if deeper.run.interrupted:
+        raise KeyboardInterrupt
     # A run that ended otherwise is another run: it explains nothing about the first.
-    same_end = deeper.run.exit_code == evidence.run.exit_code and not deeper.run.interrupted
+    same_end = deeper.run.exit_code == evidence.run.exit_code
     return deeper if same_end and deeper.has_looked("syscalls") else evidence
 
 

@@ -84,7 +84,9 @@ def _rule_by(
     experiment, estimate = measured
     noise_ns = noise_of(trial, base_ns, wall_ns)
     verdict, reason = _decide(judgement, experiment, estimate, base_ns, noise_ns, trial)
-    proof = _proof(experiment, estimate, trial, base_ns, judgement.experiments)
+    proof = _proof(
+        experiment, estimate, trial, base_ns, (*judgement.experiments, *judgement.supporting)
+    )
     return Ruling(verdict=verdict, proof=proof, reason=reason)
 
 

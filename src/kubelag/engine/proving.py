@@ -70,7 +70,7 @@ def prove(judged: Judged, bench: Bench, progress: Progress, budget_s: float) -> 
 
 def wanted(suspected: Sequence[Judgement]) -> tuple[Kind, ...]:
     """The experiments that suspected causes ask for, in the catalogue's order."""
-    names = {name for judgement in suspected for name in judgement.experiments}
+    names = {name for one in suspected for name in (*one.experiments, *one.supporting)}
     return tuple(kind for kind in EXPERIMENTS if kind.id in names)
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from kubelag.errors import LabError
 from kubelag.lab.clients import LabClient, clients_directory
-from kubelag.lab.control_plane.private_files import make_private_directory, write_private
+from kubelag.lab.private_files import make_private_directory, write_private
 
 PACKAGE = "kubernetes-client"
 BINARY = Path("usr/bin/kubectl")

@@ -10,20 +10,19 @@ import os
 import select
 import signal
 import subprocess
+import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from kubelag.errors import LabError
-from kubelag.lab.waiting import is_met_within
+from kubelag.observe.proc_text import ProcessStat, parse_process_stat
 
 TOKEN_VARIABLE = "KUBELAG_LAB"  # noqa: S105 - a mark for finding processes, not a secret
-TERMINATE_S = 3.0
-"""How long a process may take to end by itself before it is killed. Arbitrary."""
+TERMINATE_S = 5.0
+"""How long a process may take to end by itself before it is killed. Arbitrary; etcd needs 0.1 s."""
 KILL_S = 5.0
 """How long a killed process may take to go; longer means that it hangs in the kernel."""
-START_TICKS_FIELD = 19
-"""Index of `starttime` among the fields after the command's name; proc_pid_stat(5), field 22."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,24 +31,25 @@ class Identity:
 
     pid: int
     start_ticks: int
-    """Clock ticks from boot to its start."""
+    """Clock ticks from boot to its start, which setting the clock does not change."""
 
 
 def identity_of(pid: int) -> Identity | None:
     """Who has this pid now; None where nobody has, or only a zombie."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except (FileNotFoundError, ProcessLookupError):
+    stat = _stat_of(pid)
+    if stat is None or stat.state in {"Z", "X"}:
         return None
-    fields = stat.rpartition(")")[2].split()
-    if fields[0] in ("Z", "X"):
-        return None
-    return Identity(pid=pid, start_ticks=int(fields[START_TICKS_FIELD]))
+    return Identity(pid=pid, start_ticks=stat.start_ticks)
 
 
 def is_running(process: Identity) -> bool:
     """Whether that very process still runs."""
     return identity_of(process.pid) == process
+
+
+def python_argv(module: str, *arguments: str) -> tuple[str, ...]:
+    """This Python running one of our modules; never one that lies in the current directory."""
+    return (sys.executable, "-P", "-m", module, *arguments)
 
 
 def spawn(
@@ -58,12 +58,21 @@ def spawn(
     log: Path,
     environment: Mapping[str, str],
     directory: Path | None = None,
+    pass_fds: Sequence[int] = (),
 ) -> Identity:
     """Start a process in a session of its own, so that Ctrl-C does not reach it before us.
 
+    Args:
+        argv: The program, and its arguments.
+        log: Gets what it prints; private.
+        environment: All of it.
+        directory: Where it starts; None for where we are.
+        pass_fds: Descriptors that it inherits.
+
     Raises:
-        LabError: The program is missing, or ended at once.
+        LabError: The program is missing or cannot be executed.
     """
+    log.touch(mode=0o600)
     try:
         with log.open("ab") as stream:
             process = subprocess.Popen(
@@ -73,17 +82,16 @@ def spawn(
                 stderr=stream,
                 env=dict(environment),
                 cwd=directory,
+                pass_fds=pass_fds,
                 start_new_session=True,
             )
     except OSError as error:
         raise LabError(f"Cannot start {argv[0]}: {error.strerror}", "install it") from error
-    identity = identity_of(process.pid)
     # Whoever reaps it may be another Popen or another process; this handle must not complain.
     process.returncode = 0
-    if identity is None:
-        _collect(process.pid)
-        raise LabError(f"{argv[0]} ended at once: {last_words(log)}", f"see {log}")
-    return identity
+    # It is in the process table until somebody waits for it, even if it has ended already.
+    stat = _stat_of(process.pid)
+    return Identity(pid=process.pid, start_ticks=stat.start_ticks if stat else 0)
 
 
 def find_marked(token: str, spared: Collection[int] = ()) -> tuple[Identity, ...]:
@@ -164,18 +172,14 @@ def _line_of(pid: int) -> Iterator[int]:
     """The process and its ancestors."""
     while pid > 1:
         yield pid
-        try:
-            stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-        except (FileNotFoundError, ProcessLookupError):
-            return
-        pid = int(stat.rpartition(")")[2].split()[1])
+        stat = _stat_of(pid)
+        pid = stat.parent_pid if stat else 0
 
 
-def wait_ended(process: Identity, timeout_s: float) -> bool:
-    """Whether a process that ends by itself did so in time."""
-
-    def is_gone() -> bool:
-        _collect(process.pid)
-        return not is_running(process)
-
-    return is_met_within(is_gone, timeout_s)
+def _stat_of(pid: int) -> ProcessStat | None:
+    """What the kernel says of a process, a zombie too; None where there is none."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return parse_process_stat(text)

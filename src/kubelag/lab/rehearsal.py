@@ -12,7 +12,7 @@ from kubelag.errors import LabError
 from kubelag.lab.clients import find_kubectls, newest
 from kubelag.lab.control_plane.handle import ControlPlane
 from kubelag.lab.control_plane.options import ControlPlaneOptions
-from kubelag.lab.control_plane.private_files import make_private_directory
+from kubelag.lab.private_files import make_private_directory
 from kubelag.lab.debian_client import unpack_kubectl
 from kubelag.lab.faults.contract import Fault, LabParts, Scene
 from kubelag.lab.session import start_control_plane

@@ -11,7 +11,7 @@ from kubelag.lab.control_plane.embedded import start_embedded
 from kubelag.lab.control_plane.envtest import start_envtest
 from kubelag.lab.control_plane.handle import ControlPlane, attach
 from kubelag.lab.control_plane.options import ControlPlaneOptions
-from kubelag.lab.control_plane.private_files import make_private_directory
+from kubelag.lab.private_files import make_private_directory
 from kubelag.lab.processes import Identity
 from kubelag.lab.slow_directory import Kind as DiskKind
 from kubelag.lab.slow_directory import SlowDirectory, open_slow_directory, why_no_slow_disk

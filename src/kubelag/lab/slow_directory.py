@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Literal, Self
 
 from kubelag.errors import LabError
-from kubelag.lab.control_plane.private_files import make_private_directory
+from kubelag.lab.private_files import make_private_directory
 from kubelag.lab.passthrough import Latency
 from kubelag.lab.slow_disk import block_obstacle, mount_disk, write_delay_ms
 from kubelag.lab.slow_fuse import fuse_obstacle, mount_fuse

@@ -20,7 +20,7 @@ from typing import IO, Any, Self
 
 from kubelag.errors import LabError
 from kubelag.lab import reaper
-from kubelag.lab.control_plane.private_files import make_private_directory
+from kubelag.lab.private_files import make_private_directory
 from kubelag.lab.processes import TOKEN_VARIABLE, Identity
 
 JOURNAL = "journal.jsonl"

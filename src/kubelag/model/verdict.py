@@ -47,7 +47,9 @@ class Judgement:
     missing: tuple[str, ...] = ()
     """What could not be seen, for `unknown`."""
     experiments: tuple[str, ...] = ()
-    """Ids of the experiments that can prove it, best first."""
+    """Ids of the experiments that remove this factor alone and so can prove it, best first."""
+    supporting: tuple[str, ...] = ()
+    """Ids of experiments that change more than this factor: measured and shown, never decisive."""
     remedies: tuple[str, ...] = ()
     """Ids of remedies that kubelag itself can plan, best first."""
     advice: tuple[Advice, ...] = ()

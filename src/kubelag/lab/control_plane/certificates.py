@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kubelag.errors import LabError
-from kubelag.lab.control_plane.private_files import write_private
+from kubelag.lab.private_files import write_private
 
 if TYPE_CHECKING:
     from trustme import LeafCert

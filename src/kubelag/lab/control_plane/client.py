@@ -1,16 +1,16 @@
 """A small HTTPS client of the lab's own: to see whether a server is ready, and to fill it."""
 
+import contextlib
 import http.client
 import json
 import ssl
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from kubelag.errors import LabError
 from kubelag.lab.control_plane.certificates import Certificates
+from kubelag.lab.waiting import wait_until
 
 POLL_S = 0.05
 """Pause between two looks at a server that is not ready yet. Arbitrary."""
@@ -72,24 +72,18 @@ class AdminClient:
         self._connection.close()
 
 
-def wait_until(is_true: Callable[[], bool], *, deadline_s: float, what: str, hint: str) -> None:
-    """Poll until it is true.
-
-    Args:
-        is_true: May raise connection errors, which count as not yet.
-        deadline_s: On the monotonic clock.
-        what: The end of "… did not happen", for the error.
-        hint: The next step.
+def wait_answer(
+    is_true: Callable[[], bool], *, timeout_s: float, problem: str, next_step: str
+) -> None:
+    """Wait for what a server is to say; while it does not answer, it has not said it.
 
     Raises:
-        LabError: The deadline came first.
+        LabError: It did not come true in time; says the problem.
     """
-    while True:
-        try:
-            if is_true():
-                return
-        except (OSError, http.client.HTTPException):
-            pass  # nobody listens yet
-        if time.monotonic() > deadline_s:
-            raise LabError(what, hint)
-        time.sleep(POLL_S)
+
+    def is_said() -> bool:
+        with contextlib.suppress(OSError, http.client.HTTPException):  # nobody listens yet
+            return is_true()
+        return False
+
+    wait_until(is_said, timeout_s=timeout_s, problem=problem, next_step=next_step, poll_s=POLL_S)

@@ -2,21 +2,22 @@
 
 import os
 import socket
-import time
+from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
 
-from kubelag.errors import LabError
-from kubelag.lab.control_plane import certificates, processes
+from kubelag.lab.control_plane import certificates
 from kubelag.lab.control_plane.builtin import load_builtin
-from kubelag.lab.control_plane.client import AdminClient, wait_until
+from kubelag.lab.control_plane.client import AdminClient
 from kubelag.lab.control_plane.handle import ControlPlane, attach, save
 from kubelag.lab.control_plane.kubeconfigs import write_kubeconfigs
 from kubelag.lab.control_plane.options import SETTINGS_FILE, ControlPlaneOptions, ServerSettings
-from kubelag.lab.control_plane.private_files import make_private_directory, write_private
-from kubelag.lab.control_plane.spawning import python_argv
+from kubelag.lab.control_plane.readiness import wait_ready
 from kubelag.lab.control_plane.tokens import create_tokens
+from kubelag.lab.private_files import make_private_directory, write_private
+from kubelag.lab.processes import python_argv, spawn
 
 __all__ = ["ControlPlane", "attach", "start_embedded"]
 
@@ -28,7 +29,11 @@ BACKLOG = 512
 
 
 def start_embedded(
-    directory: Path, options: ControlPlaneOptions, *, daemon: bool = False
+    directory: Path,
+    options: ControlPlaneOptions,
+    *,
+    daemon: bool = False,
+    mark: Mapping[str, str] | None = None,
 ) -> ControlPlane:
     """Start the server; returns when it says that it is ready.
 
@@ -36,19 +41,22 @@ def start_embedded(
         directory: Created 0700, for keys, tokens, kubeconfigs and the log.
         options: What the cluster looks like, and how it misbehaves.
         daemon: Whether the server outlives this process.
+        mark: Variables by which its process is found again.
 
     Raises:
         LabError: A part is missing, or the server did not come up.
     """
     options.custom_group_count(load_builtin().group_version_count)
     make_private_directory(directory)
-    certificates.issue(directory)
+    pki = certificates.issue(directory)
     create_tokens(directory)
+    settings = ServerSettings(options=options, parent_pid=None if daemon else os.getpid())
     with socket.create_server(("127.0.0.1", 0), backlog=BACKLOG) as listener:
-        control_plane = _spawn(directory, options, listener, daemon=daemon)
+        control_plane = _spawn(directory, settings, listener, mark or {})
     try:
         write_kubeconfigs(directory, control_plane.url)
-        _wait_ready(control_plane)
+        with closing(AdminClient(control_plane.url, pki)) as client:
+            wait_ready(control_plane, client, START_S)
     except BaseException:
         control_plane.stop()
         raise
@@ -56,19 +64,13 @@ def start_embedded(
 
 
 def _spawn(
-    directory: Path, options: ControlPlaneOptions, listener: socket.socket, *, daemon: bool
+    directory: Path, settings: ServerSettings, listener: socket.socket, mark: Mapping[str, str]
 ) -> ControlPlane:
-    settings = ServerSettings(
-        options=options,
-        listen_fd=listener.fileno(),
-        parent_pid=None if daemon else os.getpid(),
-    )
     write_private(directory / SETTINGS_FILE, msgspec.json.encode(settings))
-    record = processes.spawn(
-        "embedded",
-        python_argv(SERVER_MODULE, str(directory)),
-        log=directory / "embedded.log",
-        environment=os.environ,
+    server = spawn(
+        python_argv(SERVER_MODULE, str(directory), str(listener.fileno())),
+        log=directory / f"{NAME}.log",
+        environment=os.environ | mark,
         pass_fds=(listener.fileno(),),
     )
     return save(
@@ -76,32 +78,7 @@ def _spawn(
             kind="embedded",
             url=f"https://127.0.0.1:{listener.getsockname()[1]}",
             directory=directory,
-            version=options.git_version,
-            processes=(record,),
+            version=settings.options.git_version,
+            processes={NAME: server},
         )
     )
-
-
-def _wait_ready(control_plane: ControlPlane) -> None:
-    log = control_plane.directory / "embedded.log"
-    client = AdminClient(
-        control_plane.url, certificates.Certificates.below(control_plane.directory)
-    )
-
-    def is_ready() -> bool:
-        if not control_plane.is_running():
-            raise LabError(
-                f"The embedded API server ended before it was ready: {processes.last_words(log)}",
-                "pip install 'kubelag[lab]' if a package is missing",
-            )
-        return client.request("GET", "/readyz").body == b"ok"
-
-    try:
-        wait_until(
-            is_ready,
-            deadline_s=time.monotonic() + START_S,
-            what=f"The embedded API server was not ready within {START_S:.0f} s",
-            hint=f"read {log}",
-        )
-    finally:
-        client.close()

@@ -18,7 +18,7 @@ from kubelag.lab.control_plane.client import AdminClient, wait_until
 from kubelag.lab.control_plane.handle import ControlPlane, save
 from kubelag.lab.control_plane.kubeconfigs import write_kubeconfigs
 from kubelag.lab.control_plane.options import ControlPlaneOptions
-from kubelag.lab.control_plane.private_files import make_private_directory
+from kubelag.lab.private_files import make_private_directory
 from kubelag.lab.control_plane.spawning import lab_argv
 from kubelag.lab.control_plane.tokens import TOKEN_FILE, create_tokens
 

@@ -1,5 +1,6 @@
 """A running control plane, in this process's hands or found again by its directory."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -7,13 +8,13 @@ from typing import Literal, get_args
 import msgspec
 
 from kubelag.errors import LabError
-from kubelag.lab.control_plane import processes
 from kubelag.lab.control_plane.kubeconfigs import (
     User,
     credential_path,
     kubeconfig_path,
 )
-from kubelag.lab.control_plane.private_files import write_private
+from kubelag.lab.private_files import write_private
+from kubelag.lab.processes import Identity, end, is_running
 
 Kind = Literal["embedded", "envtest"]
 
@@ -31,13 +32,13 @@ class ControlPlane:
     """Private (0700): keys, tokens, kubeconfigs, logs."""
     version: str
     """What the server calls itself, for example `v1.20.2`."""
-    processes: tuple[processes.ProcessRecord, ...]
-    """In the order in which they are to be ended."""
+    processes: Mapping[str, Identity]
+    """By name, as their logs are called; in the order in which they are to be ended."""
 
     @property
     def pids(self) -> tuple[int, ...]:
         """The servers' process ids."""
-        return tuple(record.pid for record in self.processes)
+        return tuple(process.pid for process in self.processes.values())
 
     @property
     def exec_credential(self) -> Path:
@@ -52,13 +53,17 @@ class ControlPlane:
             )
         return kubeconfig_path(self.directory, user)
 
+    def log(self, name: str) -> Path:
+        """What a process has printed."""
+        return self.directory / f"{name}.log"
+
     def is_running(self) -> bool:
         """Whether every process is alive."""
-        return all(processes.is_running(record) for record in self.processes)
+        return all(is_running(process) for process in self.processes.values())
 
     def stop(self) -> None:
         """End the servers; may be called twice. The directory stays for its owner to remove."""
-        processes.end(self.processes)
+        end(self.processes.values())
         (self.directory / STATE_FILE).unlink(missing_ok=True)
 
 

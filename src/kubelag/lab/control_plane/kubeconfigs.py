@@ -10,7 +10,7 @@ import yaml
 
 from kubelag.errors import LabError
 from kubelag.lab.control_plane.certificates import Certificates
-from kubelag.lab.control_plane.private_files import write_private
+from kubelag.lab.private_files import write_private
 from kubelag.lab.control_plane.tokens import FORBIDDEN_USER, TOKEN_ADMIN_USER, read_tokens
 
 if TYPE_CHECKING:

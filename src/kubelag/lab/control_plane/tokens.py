@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kubelag.lab.control_plane.certificates import ADMIN_GROUP
-from kubelag.lab.control_plane.private_files import write_private
+from kubelag.lab.private_files import write_private
 
 TOKEN_FILE = "tokens.csv"  # noqa: S105 - the name of a file
 TOKEN_ADMIN_USER = "lab-token-admin"  # noqa: S105 - the name of a user

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from kubelag.lab.control_plane.kubeconfigs import exec_kubeconfig
-from kubelag.lab.control_plane.private_files import write_private
+from kubelag.lab.private_files import write_private
 from kubelag.lab.faults.contract import Fault, LabParts, Scene
 from kubelag.lab.faults.stage import staged
 
