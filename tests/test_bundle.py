@@ -174,7 +174,7 @@ def test_an_older_bundle_is_replaced_and_nothing_is_left_beside_it(saved: Path) 
 def test_an_older_bundle_is_replaced_where_directories_cannot_be_exchanged(
     saved: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bundle, "_exchanged", lambda *_: False)
+    monkeypatch.setattr(bundle, "exchange", lambda *_: False)
     bundle.save(saved, EVIDENCE, Trial())
     assert bundle.load(saved).trial == Trial()
     assert [path.name for path in saved.parent.iterdir()] == [saved.name]

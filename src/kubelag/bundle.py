@@ -6,7 +6,6 @@ It holds what the model holds and nothing of the environment. It is written besi
 then renamed into it, so that whoever looks finds the old one or the new one, never a half.
 """
 
-import ctypes
 import gzip
 import hashlib
 import os
@@ -14,7 +13,6 @@ import shutil
 import tempfile
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
@@ -34,6 +32,7 @@ from kubelag.model.evidence import (
     TreeSample,
 )
 from kubelag.model.experiment import Trial
+from kubelag.renaming import exchange
 
 FORMAT: Final = 1
 SERIES: Final[tuple[tuple[str, type], ...]] = (
@@ -203,7 +202,7 @@ def _put_in_place(draft: Path, place: Path) -> None:
     draft.chmod(_DIRECTORY_MODE)
     if not place.exists() or not any(place.iterdir()):
         draft.rename(place)
-    elif not _exchanged(draft, place):
+    elif not exchange(draft, place):
         former = Path(tempfile.mkdtemp(prefix=f".{place.name}.former.", dir=place.parent))
         place.rename(former)
         try:
@@ -212,15 +211,6 @@ def _put_in_place(draft: Path, place: Path) -> None:
             former.rename(place)
             raise
         shutil.rmtree(former, ignore_errors=True)
-
-
-def _exchanged(one: Path, other: Path) -> bool:
-    """Whether renameat2(2) with RENAME_EXCHANGE did it; Python has no name for it."""
-    at_cwd, exchange = -100, 2  # AT_FDCWD of fcntl.h, RENAME_EXCHANGE of linux/fs.h
-    with suppress(AttributeError):  # a C library without it
-        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
-        return bool(renameat2(at_cwd, os.fsencode(one), at_cwd, os.fsencode(other), exchange) == 0)
-    return False
 
 
 # Reading

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from kubelag.errors import LabError
-from kubelag.lab.clients import identify
 from kubelag.lab.debian_client import parse_offers, unpack_kubectl, upstream_version
+from kubelag.observe.client import identify
 
 MADISON = """\
 kubernetes-client | 1.20.5+really1.20.2-1.1+deb12u1 | http://mirror.example bookworm/main amd64
@@ -55,7 +55,7 @@ def test_without_a_home_there_is_no_place_to_keep_it() -> None:
 @pytest.mark.real
 def test_it_runs_and_is_what_was_asked_for(home: Path) -> None:
     client = unpack_kubectl("1.20.2", {"HOME": str(home)})
-    assert identify(client.path).version == "1.20.2"
+    assert identify(str(client.path), {}).version == "1.20.2"
     assert client.path == home / ".cache/kubelag/clients/1.20.2/kubectl"
     manifest = json.loads(client.path.with_name("client.json").read_text())
     assert manifest["kubectl_sha256"] == client.sha256
@@ -76,10 +76,12 @@ def test_a_damaged_one_is_fetched_again(home: Path) -> None:
         stream.write(b"damage")
     again = unpack_kubectl("1.20.2", {"HOME": str(home)})
     assert again.sha256 == client.sha256
-    assert identify(again.path).version == "1.20.2"
+    assert identify(str(again.path), {}).version == "1.20.2"
 
 
 @pytest.mark.real
 def test_a_version_that_the_archive_lacks_names_those_it_has(home: Path) -> None:
-    with pytest.raises(LabError, match=r"no kubectl 1\.0\.7, only .*1\.20\.2.*given? by its path"):
+    with pytest.raises(
+        LabError, match=r"no kubectl 1\.0\.7, only .*1\.20\.2.*give a kubectl by its path"
+    ):
         unpack_kubectl("1.0.7", {"HOME": str(home)})

@@ -6,15 +6,7 @@ import pytest
 
 from kubelag.errors import LabError
 from kubelag.lab import mounts
-
-
-def test_a_mount_point_with_blanks_is_read_as_it_is() -> None:
-    line = rb"36 35 98:0 /m /mnt/a\040b\134c rw,noatime master:1 - fuse.ssh\043x /dev/a\040b rw"
-    mount = mounts._parse(line)
-    assert mount.path == "/mnt/a b\\c"
-    assert mount.file_system == "fuse.ssh#x"
-    assert mount.source == "/dev/a b"
-    assert mount.device_number == "98:0"
+from kubelag.lab.tools import run_tool
 
 
 def test_the_root_is_always_mounted() -> None:
@@ -23,11 +15,11 @@ def test_the_root_is_always_mounted() -> None:
 
 def test_mounts_below_a_directory_do_not_include_those_of_a_namesake() -> None:
     assert mounts.mounts_below(Path("/pro")) == ()
-    assert "/proc" in {mount.path for mount in mounts.mounts_below(Path("/proc"))}
+    assert "/proc" in {mount.mount_point for mount in mounts.mounts_below(Path("/proc"))}
 
 
 def test_the_innermost_mount_comes_first() -> None:
-    assert mounts.mounts_below(Path("/"))[-1].path == "/"
+    assert mounts.mounts_below(Path("/"))[-1].mount_point == "/"
 
 
 def test_unmounting_what_is_not_mounted_does_nothing(tmp_path: Path) -> None:
@@ -37,9 +29,9 @@ def test_unmounting_what_is_not_mounted_does_nothing(tmp_path: Path) -> None:
 
 def test_a_tool_that_fails_is_told_in_its_own_words() -> None:
     with pytest.raises(LabError, match=r"Cannot look: .*no-such-file"):
-        mounts.run_tool(("ls", "/no-such-file"), problem="Cannot look")
+        run_tool(("ls", "/no-such-file"), problem="Cannot look")
 
 
 def test_a_tool_that_is_missing_is_named() -> None:
     with pytest.raises(LabError, match="no-such-tool is missing"):
-        mounts.run_tool(("no-such-tool",), problem="Cannot try")
+        run_tool(("no-such-tool",), problem="Cannot try")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import kubelag
-from kubelag.lab.mounts import has_tool
+from kubelag.lab.tools import has_tool
 
 pytestmark = pytest.mark.real
 

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubelag.observe.mounts import block_device, mount_of, parse_mountinfo, read_mounts
+from kubelag.observe.mounts import (
+    block_device,
+    file_system_of,
+    is_in_memory,
+    mount_of,
+    parse_mountinfo,
+    read_mounts,
+)
 
 MOUNTINFO = r"""
 27 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw,discard
@@ -64,6 +71,27 @@ def test_of_two_mounts_on_one_place_the_later_counts() -> None:
     mount = mount_of("/memory", MOUNTS)
     assert mount is not None
     assert mount.source == "again"
+
+
+def test_a_mount_point_with_blanks_is_read_as_it_is() -> None:
+    line = r"36 35 98:0 /m /mnt/a\040b\134c rw,noatime master:1 - fuse.ssh\043x /dev/a\040b rw"
+    (mount,) = parse_mountinfo(line)
+    assert mount.mount_point == "/mnt/a b\\c"
+    assert (mount.file_system, mount.source) == ("fuse.ssh\\043x", "/dev/a b")
+    assert (mount.device_number, mount.root) == ("98:0", "/m")
+
+
+def test_only_a_line_feed_ends_a_line() -> None:
+    (mount,) = parse_mountinfo("36 35 98:0 / /mnt/a\u2028b rw - ext4 /dev/a rw\n")
+    assert mount.mount_point == "/mnt/a\u2028b"
+
+
+def test_shared_memory_is_in_memory_and_a_made_up_path_is_where_its_parents_are() -> None:
+    if not Path("/dev/shm").is_mount():
+        pytest.skip("there is no /dev/shm here")
+    assert file_system_of("/dev/shm/no/such/file") == "tmpfs"
+    assert is_in_memory(Path("/dev/shm"))
+    assert not is_in_memory("/proc")
 
 
 @given(st.text(max_size=120))

@@ -1,11 +1,7 @@
-"""Real clients against a tiny server: what we read is what really happened.
-
-More clients than PATH has are named, as a list with `:`, by KUBELAG_TEST_KUBECTLS.
-"""
+"""Real clients against a tiny server: what we read is what really happened."""
 
 import json
 import os
-import shutil
 import subprocess
 import threading
 import time
@@ -88,14 +84,6 @@ def server() -> Iterator[Server]:
             thread.join()
 
 
-def clients() -> list[str]:
-    """Clients at hand: the ones named, and of gcloud's the oldest and both sides of 1.33."""
-    named = os.environ.get("KUBELAG_TEST_KUBECTLS", "").split(":")
-    versioned = sorted(Path("/usr/lib/google-cloud-sdk/bin").glob("kubectl.1.*"))
-    chosen = dict.fromkeys([*versioned[:1], *versioned[-2:]])
-    return [*filter(None, [*named, *map(str, chosen), shutil.which("kubectl")])]
-
-
 @dataclass
 class Case:
     """One client with a home of its own."""
@@ -116,10 +104,8 @@ class Case:
         return look([self.client], self.env, self.version, config.cluster.server)
 
 
-@pytest.fixture(params=clients() or ["none"], ids=lambda path: Path(path).name)
-def case(request: pytest.FixtureRequest, server: Server, tmp_path: Path) -> Case:
-    if request.param == "none":
-        pytest.skip("no kubectl on this machine")
+@pytest.fixture
+def case(kubectl_path: Path, server: Server, tmp_path: Path) -> Case:
     (tmp_path / ".kube").mkdir()
     cluster = {"name": "c", "cluster": {"server": server.url}}
     context = {"name": "x", "context": {"cluster": "c", "user": "u"}}
@@ -127,10 +113,10 @@ def case(request: pytest.FixtureRequest, server: Server, tmp_path: Path) -> Case
     config = {"clusters": [cluster], "contexts": [context], "users": users, "current-context": "x"}
     (tmp_path / ".kube/config").write_text(json.dumps(config))
     env = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
-    found = identify(request.param, env)
-    if found.version is None or found.wrappers:
-        pytest.skip(f"{request.param} is a wrapper, and which kubectl it would run is not known")
-    return Case(client=request.param, version=found.version, env=env, server=server)
+    found = identify(str(kubectl_path), env)
+    assert found.version
+    assert not found.wrappers
+    return Case(client=str(kubectl_path), version=found.version, env=env, server=server)
 
 
 def test_the_log_names_every_request_that_the_server_saw(case: Case) -> None:

@@ -195,7 +195,7 @@ def test_whatever_was_there_is_there_again(  # noqa: PLR0917 -- fixtures
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if not is_exchange_possible:
-        monkeypatch.setattr(swap, "_exchange", lambda *_: False)
+        monkeypatch.setattr(swap, "exchange", lambda *_: False)
     former(home)
     before = snapshot(home)
     assert remedy.apply(context).state == "applied"

@@ -78,7 +78,7 @@ def test_killed_after_any_step_of_undo_it_can_be_undone_again(
 
 
 @needs_tmpfiles
-@pytest.mark.parametrize("call", ["_make_replacement", "_exchange", "_remove_replacement"])
+@pytest.mark.parametrize("call", ["_make_replacement", "exchange", "_remove_replacement"])
 def test_stopped_within_the_swap_itself_undo_restores(
     context: Context, home: Path, snapshot: Snap, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:

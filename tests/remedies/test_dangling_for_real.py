@@ -13,16 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from kubelag.kube.versions import FIXED_FSYNC, Version, parse_version
-from kubelag.observe.other_clients import find_kubectls
 from kubelag.remedies.cache_in_memory import CacheInMemory
 from kubelag.remedies.contract import Context, Options
 from kubelag.remedies.repair_cache_link import RepairCacheLink
 
 pytestmark = pytest.mark.real
 
-KUBECTLS_VARIABLE = "KUBELAG_TEST_KUBECTLS"
-"""Paths of kubectl binaries, separated by colons."""
 REQUEST = re.compile(r'GET https|verb="GET"')
 LISTS = 3
 """/api, /apis and the list itself; every group-version comes on top."""
@@ -41,38 +37,7 @@ def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     server.stop()
 
 
-def _clients() -> list[tuple[str, Version]]:
-    if named := os.environ.get(KUBECTLS_VARIABLE):
-        outputs = [(path, _version_text(path)) for path in named.split(":")]
-    else:
-        found = find_kubectls(os.environ)
-        outputs = [(one.path, one.version or "") for one in found if not one.is_wrapper]
-    known = [(path, parse_version(text)) for path, text in outputs]
-    return [(path, version) for path, version in known if version]
-
-
-def _version_text(path: str) -> str:
-    done = subprocess.run([path, "version", "--client"], capture_output=True, text=True, check=True)
-    return done.stdout.partition("GitVersion:")[2] or done.stdout
-
-
-@pytest.fixture(scope="module")
-def old_kubectl() -> str:
-    for path, version in _clients():
-        if version < FIXED_FSYNC:
-            return path
-    pytest.skip(f"no kubectl older than 1.25 here; name one in {KUBECTLS_VARIABLE}")
-
-
-@pytest.fixture(scope="module")
-def new_kubectl() -> str:
-    for path, version in reversed(_clients()):
-        if version >= FIXED_FSYNC:
-            return path
-    pytest.skip(f"no kubectl from 1.25 on here; name one in {KUBECTLS_VARIABLE}")
-
-
-def requests(kubectl: str, kubeconfig: Path, context: Context) -> int:
+def requests(kubectl: Path, kubeconfig: Path, context: Context) -> int:
     done = subprocess.run(
         [kubectl, "get", "nodes", "-v=6"],
         env={"HOME": context.env["HOME"], "PATH": os.defpath, "KUBECONFIG": str(kubeconfig)},
@@ -105,7 +70,7 @@ def reboot(context: Context) -> None:
 
 
 def test_a_dangling_link_of_the_whole_cache_is_worse_than_the_disease(
-    no_cache: Context, old_kubectl: str, kubeconfig: Path, cold: int
+    no_cache: Context, old_kubectl: Path, kubeconfig: Path, cold: int
 ) -> None:
     """The trap, as others leave it; and its repair, which can be undone."""
     cache = Path(no_cache.env["HOME"]) / ".kube" / "cache"
@@ -124,7 +89,7 @@ def test_a_dangling_link_of_the_whole_cache_is_worse_than_the_disease(
 
 
 def test_a_dangling_link_of_the_http_part_alone_costs_nothing(
-    no_cache: Context, old_kubectl: str, new_kubectl: str, kubeconfig: Path, cold: int
+    no_cache: Context, old_kubectl: Path, new_kubectl: Path, kubeconfig: Path, cold: int
 ) -> None:
     http = replace(no_cache, options=Options(scope="http"))
     for kubectl in (old_kubectl, new_kubectl):
@@ -141,7 +106,7 @@ def test_a_dangling_link_of_the_http_part_alone_costs_nothing(
 )
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root writes system configuration")
 def test_the_whole_cache_is_warm_again_after_a_reboot_with_systemd_tmpfiles(
-    no_cache: Context, old_kubectl: str, kubeconfig: Path, cold: int
+    no_cache: Context, old_kubectl: Path, kubeconfig: Path, cold: int
 ) -> None:
     assert CacheInMemory().apply(no_cache).state == "applied"
     counts = [requests(old_kubectl, kubeconfig, no_cache) for _ in range(2)]
@@ -156,7 +121,7 @@ def test_the_whole_cache_is_warm_again_after_a_reboot_with_systemd_tmpfiles(
 
 
 def test_the_first_command_after_apply_is_as_warm_as_before(
-    no_cache: Context, new_kubectl: str, kubeconfig: Path, cold: int
+    no_cache: Context, new_kubectl: Path, kubeconfig: Path, cold: int
 ) -> None:
     assert requests(new_kubectl, kubeconfig, no_cache) == cold
     CacheInMemory().apply(no_cache)

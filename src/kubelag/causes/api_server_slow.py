@@ -62,7 +62,7 @@ class ApiServerSlow:
                     f"{counted(len(took), 'request')}, {seconds(typical_ns)} each (median), "
                     f"{seconds(waited_ns)} of waiting in all"
                 ),
-                factor=TARGET,
+                factors=(TARGET,),
             )
         if case.is_held_up:
             missing = (f"debug_log: the client itself was held up for {seconds(case.held_up_ns)}",)
@@ -78,7 +78,7 @@ def _suspected(case: Case, count: int, typical_ns: int, waited_ns: int) -> Judge
             f"the API server, or the way to it, takes {seconds(typical_ns)} (median) for each of "
             f"{counted(count, 'request')}; {case.client} waits for the answers {seconds(waited_ns)}"
         ),
-        factor=DISCOVERY if case.critical_ns(DISCOVERY) else TARGET,
+        factors=(DISCOVERY, TARGET),
         low_ns=case.exclusive_ns(DISCOVERY),
         high_ns=case.union_ns(DISCOVERY),
         arithmetic=(

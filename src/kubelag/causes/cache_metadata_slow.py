@@ -81,7 +81,7 @@ class CacheMetadataSlow:
                 f"{len(calls) + len(astray):,} {watched} on cache files took "
                 f"{seconds(spent_ns + spent_in(astray))}"
             ),
-            factor=CACHE_FILES,
+            factors=(CACHE_FILES,),
         )
 
 
@@ -106,7 +106,7 @@ def _suspected(case: Case, calls: list[Syscall], spent_ns: int) -> Judgement:
         cause=ID,
         standing="suspected",
         sentence=_sentence(case, calls, spent_ns),
-        factor=CACHE_FILES,
+        factors=(CACHE_FILES,),
         low_ns=case.exclusive_ns(CACHE_FILES),
         high_ns=spent_ns,
         arithmetic=f"{counted(len(calls), 'file call')} on the cache = {seconds(spent_ns)}",

@@ -53,7 +53,7 @@ class CacheUnwritable:
         if missing := could_not_look(case, ["cache_directory"]):
             return unknown(ID, "the cache directory was not looked at", missing)
         failed = _failures(case)
-        if cache is None or (cache.state not in _BROKEN and not failed):
+        if cache is None or (cache.state not in _BROKEN and not failed and not _complaints(case)):
             return Judgement(
                 cause=ID, standing="ruled_out", sentence=f"{case.cache_name} can be written"
             )
@@ -63,13 +63,16 @@ class CacheUnwritable:
 def _failures(case: Case) -> Counter[str]:
     """What went wrong on cache files, and how often."""
     evidence = case.evidence
-    failed = Counter(
+    return Counter(
         call.error
         for call in evidence.syscalls
         if call.error in _REFUSALS and is_in_cache(call.path, evidence.cache)
     )
-    said = sum(note.kind == "cache_write_failed" for note in evidence.notes)
-    return failed if not said else failed + Counter({"write failures in the client's log": said})
+
+
+def _complaints(case: Case) -> int:
+    """How often the client's log says that a cache file could not be written."""
+    return sum(note.kind == "cache_write_failed" for note in case.evidence.notes)
 
 
 def _suspected(case: Case, failed: Counter[str]) -> Judgement:
@@ -77,6 +80,7 @@ def _suspected(case: Case, failed: Counter[str]) -> Judgement:
     asked = sum(is_discovery(request.url) for request in case.evidence.requests)
     problem = (cache.problem if cache else None) or ", ".join(failed) or "writes fail"
     root = cache.root if cache else "its cache"
+    problem = problem.removeprefix(f"{root} is ")
     return Judgement(
         cause=ID,
         standing="suspected",
@@ -84,7 +88,7 @@ def _suspected(case: Case, failed: Counter[str]) -> Judgement:
             f"{case.client} cannot write its cache {root} ({problem}), so every command sends "
             f"{counted(asked, 'discovery request')} again"
         ),
-        factor=DISCOVERY,
+        factors=_COST,
         low_ns=case.exclusive_ns(*_COST),
         high_ns=case.union_ns(*_COST),
         arithmetic=(
@@ -93,10 +97,8 @@ def _suspected(case: Case, failed: Counter[str]) -> Judgement:
         ),
         facts=(
             Fact(text=f"{root}: {problem}", observer="cache_directory"),
-            *(
-                Fact(text=f"{counted(count, 'time')} {error}", observer="syscalls")
-                for error, count in failed.most_common(3)
-            ),
+            *_refusals(failed),
+            *_complaint_facts(_complaints(case)),
         ),
         experiments=("cache_warm",),
         supporting=("cache_on_memory",),
@@ -105,3 +107,15 @@ def _suspected(case: Case, failed: Counter[str]) -> Judgement:
         else ("writable-cache",),
         sources=_SOURCES,
     )
+
+
+def _refusals(failed: Counter[str]) -> tuple[Fact, ...]:
+    return tuple(
+        Fact(text=f"{counted(count, 'file call')} refused with {error}", observer="syscalls")
+        for error, count in failed.most_common(3)
+    )
+
+
+def _complaint_facts(count: int) -> tuple[Fact, ...]:
+    text = f"{counted(count, 'cache file')} could not be written, says the client's log"
+    return (Fact(text=text, observer="debug_log"),) if count else ()

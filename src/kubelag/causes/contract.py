@@ -135,7 +135,7 @@ def hidden(case: Case, cause: str, what: str, factor: Factor) -> Judgement:
         cause=cause,
         standing="ruled_out",
         sentence=f"{what}, and the command did not wait for it",
-        factor=factor,
+        factors=(factor,),
     )
 
 

@@ -48,7 +48,7 @@ class CpuContended:
                 cause=ID,
                 standing="ruled_out",
                 sentence=f"{seconds(spent_ns)} of waiting for a processor; {busy}",
-                factor=RUN_QUEUE,
+                factors=(RUN_QUEUE,),
             )
         return _suspected(case, spent_ns, busy)
 
@@ -67,7 +67,7 @@ def _suspected(case: Case, spent_ns: int, busy: str) -> Judgement:
             f"other work kept the processors busy: {case.client} waited {seconds(spent_ns)} "
             "for a processor"
         ),
-        factor=RUN_QUEUE,
+        factors=(RUN_QUEUE,),
         low_ns=case.exclusive_ns(RUN_QUEUE),
         high_ns=spent_ns,
         arithmetic=f"run-queue delay of the client's threads = {seconds(spent_ns)}",

@@ -55,7 +55,7 @@ class CpuThrottled:
                 cause=ID,
                 standing="ruled_out",
                 sentence="the command runs in no control group with a CPU quota",
-                factor=CPU_THROTTLED,
+                factors=(CPU_THROTTLED,),
             )
         periods = (samples[-1].throttled_periods or 0) - (samples[0].throttled_periods or 0)
         spent_ns = case.union_ns(CPU_THROTTLED)
@@ -64,7 +64,7 @@ class CpuThrottled:
                 cause=ID,
                 standing="ruled_out",
                 sentence=f"the CPU quota stopped the command in {counted(periods, 'period')}",
-                factor=CPU_THROTTLED,
+                factors=(CPU_THROTTLED,),
             )
         return _suspected(case, periods, spent_ns)
 
@@ -78,7 +78,7 @@ def _suspected(case: Case, periods: int, spent_ns: int) -> Judgement:
             f"the control group's CPU quota stopped {case.client} in {counted(periods, 'period')}, "
             f"{seconds(spent_ns)} in all"
         ),
-        factor=CPU_THROTTLED,
+        factors=(CPU_THROTTLED,),
         low_ns=case.exclusive_ns(CPU_THROTTLED),
         high_ns=spent_ns,
         arithmetic=f"{counted(periods, 'throttled period')} = {seconds(spent_ns)}",

@@ -60,7 +60,9 @@ class CredentialPluginSlow:
 
 
 def _ruled_out(sentence: str) -> Judgement:
-    return Judgement(cause=ID, standing="ruled_out", sentence=sentence, factor=CREDENTIAL_PLUGIN)
+    return Judgement(
+        cause=ID, standing="ruled_out", sentence=sentence, factors=(CREDENTIAL_PLUGIN,)
+    )
 
 
 def _suspected(case: Case, plugin: str, spent_ns: int) -> Judgement:
@@ -72,7 +74,7 @@ def _suspected(case: Case, plugin: str, spent_ns: int) -> Judgement:
             f"the credential plugin {plugin} ran {seconds(spent_ns)} before the first request "
             "could be sent, and does so for every command"
         ),
-        factor=CREDENTIAL_PLUGIN,
+        factors=(CREDENTIAL_PLUGIN,),
         low_ns=case.exclusive_ns(CREDENTIAL_PLUGIN),
         high_ns=spent_ns,
         arithmetic=f"{runs} x {plugin} = {seconds(spent_ns)}",

@@ -95,7 +95,7 @@ def _ruled_out(case: Case, calls: list[Syscall]) -> Judgement:
         cause=ID,
         standing="ruled_out",
         sentence=f"{case.client} made {counted(len(calls), 'sync')} in its cache{took}",
-        factor=CACHE_FSYNC,
+        factors=(CACHE_FSYNC,),
     )
 
 
@@ -112,7 +112,7 @@ def _suspected(case: Case, calls: list[Syscall]) -> Judgement:
             f"{counted(len(calls), 'fsync')} of {seconds(typical_ns)} each (median) on {where}; "
             "fixed in kubectl 1.25.0"
         ),
-        factor=CACHE_FSYNC,
+        factors=(CACHE_FSYNC,),
         low_ns=case.exclusive_ns(CACHE_FSYNC),
         high_ns=spent_ns,
         arithmetic=(

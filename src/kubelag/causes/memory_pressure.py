@@ -72,7 +72,7 @@ def _free(case: Case) -> str:
 
 
 def _ruled_out(sentence: str) -> Judgement:
-    return Judgement(cause=ID, standing="ruled_out", sentence=sentence, factor=MEMORY_STALL)
+    return Judgement(cause=ID, standing="ruled_out", sentence=sentence, factors=(MEMORY_STALL,))
 
 
 def _suspected(case: Case, spent_ns: int, figure: str) -> Judgement:
@@ -81,7 +81,7 @@ def _suspected(case: Case, spent_ns: int, figure: str) -> Judgement:
         cause=ID,
         standing="suspected",
         sentence=f"memory is short: {case.client} stalled {seconds(spent_ns)} ({figure})",
-        factor=MEMORY_STALL,
+        factors=(MEMORY_STALL,),
         low_ns=case.exclusive_ns(MEMORY_STALL),
         high_ns=spent_ns,
         arithmetic=f"{figure} = {seconds(spent_ns)} stalled",

@@ -145,8 +145,8 @@ def _down(_args: argparse.Namespace) -> int:
 
 
 def _kubectl(args: argparse.Namespace) -> int:
-    from kubelag.lab.clients import find_kubectls, newest  # noqa: PLC0415 - heavy
-    from kubelag.lab.debian_client import unpack_kubectl  # noqa: PLC0415 - the same
+    from kubelag.lab.debian_client import unpack_kubectl  # noqa: PLC0415 - heavy
+    from kubelag.observe.other_clients import find_kubectls, newest  # noqa: PLC0415 - the same
 
     if args.version == "newest":
         found = newest(find_kubectls(os.environ))

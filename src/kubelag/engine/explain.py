@@ -1,7 +1,7 @@
 """The whole loop for one command: observe, judge, prove; the report is made of what it returns."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from kubelag.causes.catalogue import all_causes
@@ -71,6 +71,8 @@ def explain(wish: Wish, teller: Teller) -> Explained:
     """
     setting = look_at(wish.argv, wish.env, wish.child())
     refuse_unsafe(setting, cold=wish.cold, once=wish.once)
+    if setting.repeatable.is_repeatable:  # what may change something is not cut short for us
+        setting = replace(setting, child=Child(cgroup_procs=wish.cgroup_procs))
     with Scratch(setting.cache) as scratch:
         teller.stage("watching one run")
         why_not_again = _keep_state(wish, setting, scratch)

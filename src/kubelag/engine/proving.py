@@ -125,7 +125,7 @@ def _with_knock_on(
     grown = {
         factor: after.share(factor).union_ns - before.share(factor).union_ns
         for factor in _DISK
-        if factor != suspect.factor
+        if factor not in suspect.factors
     }
     moved = {factor: ns for factor, ns in grown.items() if ns > 0}
     if not moved:

@@ -18,6 +18,7 @@ from typing import Self
 
 from kubelag.experiments.contract import CachePlace, NotApplicableError
 from kubelag.model.evidence import CacheDirectory
+from kubelag.observe.mounts import is_in_memory
 
 _PREFIX = ".kubelag-"
 _NAME = re.compile(re.escape(_PREFIX) + r"(\d+)-")
@@ -116,7 +117,7 @@ def memory_place() -> Path | None:
     """A directory on tmpfs that we may write to, None where there is none."""
     for place in _MEMORY_PLACES:
         path = Path(os.environ.get(place, place))
-        if path.is_absolute() and os.access(path, os.W_OK) and _is_tmpfs(path):
+        if path.is_absolute() and os.access(path, os.W_OK) and is_in_memory(path):
             return path
     return None
 
@@ -143,16 +144,6 @@ def _device_of(path: Path) -> int | None:
         with suppress(OSError):
             return existing.stat().st_dev
     return None
-
-
-def _is_tmpfs(path: Path) -> bool:
-    best, kind = "", ""
-    for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines():
-        _, mount, file_system, *_ = line.split(" ")
-        inside = path == Path(mount) or Path(mount) in path.parents
-        if inside and len(mount) >= len(best):
-            best, kind = mount, file_system
-    return kind in {"tmpfs", "ramfs"}
 
 
 def _copy_cache(root: Path, target: Path, host_directory: str | None) -> None:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from kubelag.errors import LabError
 from kubelag.lab.waiting import is_met_within
+from kubelag.observe.proc_text import CgroupMount, parse_cgroup_mounts
 
 Controller = Literal["cpu", "memory"]
 
@@ -16,8 +17,6 @@ PERIOD_US = 100_000
 """The kernel's default period of CPU bandwidth control, which container runtimes keep."""
 REMOVE_S = 3.0
 """How long a dying process may keep its group. Arbitrary."""
-MOUNT_POINT_FIELD = 4
-"""Index in a line of proc_pid_mountinfo(5)."""
 JOIN_SCRIPT = 'for procs in $KUBELAG_JOIN; do echo 0 > "$procs" || exit 125; done; exec "$@"'
 """Writing 0 moves the writer; the shell then becomes the command."""
 
@@ -79,15 +78,18 @@ def find_hierarchy(controller: Controller) -> Hierarchy:
     Raises:
         LabError: The controller is not available here, or not writable.
     """
-    found = _find_v1(controller) or _find_v2(controller)
-    if found is None:
+    mountinfo = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace")
+    found = [mount for mount in parse_cgroup_mounts(mountinfo) if _has(mount, controller)]
+    if not found:
         raise LabError(
             f"The {controller} controller of control groups is not available here",
             "run the lab on a host, or in a container with its own control groups",
         )
-    if not os.access(found.root, os.W_OK):
-        raise LabError(f"{found.root} is not writable", "run the lab as root")
-    return found
+    first = min(found, key=lambda mount: mount.version)
+    root = Path(first.mount_point)
+    if not os.access(root, os.W_OK):
+        raise LabError(f"{root} is not writable", "run the lab as root")
+    return Hierarchy(root=root, version=first.version)
 
 
 def make_cgroup(hierarchy: Hierarchy, name: str) -> Cgroup:
@@ -138,30 +140,15 @@ def _is_removed(path: Path) -> bool:
     return not path.exists()
 
 
-def _find_v1(controller: Controller) -> Hierarchy | None:
-    for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines():
-        before, _, after = line.partition(" - ")
-        kind, _, options = after.split(" ", 2)
-        if kind == "cgroup" and controller in options.split(","):
-            return Hierarchy(root=Path(before.split(" ")[MOUNT_POINT_FIELD]), version=1)
-    return None
-
-
-def _find_v2(controller: Controller) -> Hierarchy | None:
-    for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines():
-        before, _, after = line.partition(" - ")
-        root = Path(before.split(" ")[MOUNT_POINT_FIELD])
-        if after.startswith("cgroup2 ") and controller in _enabled(root):
-            return Hierarchy(root=root, version=2)
-    return None
-
-
-def _enabled(root: Path) -> tuple[str, ...]:
-    """Controllers that groups made below this root have."""
+def _has(mount: CgroupMount, controller: Controller) -> bool:
+    """Whether groups made here have the controller."""
+    if mount.version == 1:
+        return controller in mount.controllers
     try:
-        return tuple((root / "cgroup.subtree_control").read_text(encoding="ascii").split())
+        enabled = Path(mount.mount_point, "cgroup.subtree_control").read_text(encoding="ascii")
     except OSError:
-        return ()
+        return False
+    return controller in enabled.split()
 
 
 def _write(path: Path, text: str) -> None:

@@ -10,7 +10,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,16 +17,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kubelag.errors import LabError
-from kubelag.lab.clients import LabClient, clients_directory
 from kubelag.lab.private_files import make_private_directory, write_private
+from kubelag.lab.tools import run_tool
+from kubelag.observe.other_clients import clients_directory
 
 PACKAGE = "kubernetes-client"
 BINARY = Path("usr/bin/kubectl")
 MANIFEST = "client.json"
 APT_S = 300.0
 """The package has 8 MB; a slow mirror may take minutes. Arbitrary."""
+ANOTHER = "give a kubectl by its path, which is used as it is"
 REALLY = re.compile(r"\+really(\d+\.\d+\.\d+)")
 UPSTREAM = re.compile(r"(?:\d+:)?(\d+\.\d+\.\d+)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptClient:
+    """A kubectl that the lab keeps."""
+
+    path: Path
+    version: str
+    sha256: str
+    """Of the binary, as it was fetched and still is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +51,7 @@ class Offer:
     """For example `1.20.2`."""
 
 
-def unpack_kubectl(version: str, environment: Mapping[str, str]) -> LabClient:
+def unpack_kubectl(version: str, environment: Mapping[str, str]) -> KeptClient:
     """The kubectl of this version from the package archive; fetched once, checked every time.
 
     Raises:
@@ -94,11 +105,11 @@ def _find_offer(version: str) -> Offer:
         have = ", ".join(offer.upstream for offer in offers)
         raise LabError(
             f"The package archive has no kubectl {version}, only {have}",
-            "ask for one of those; a kubectl that you give by its path is used as it is",
+            f"ask for one of those, or {ANOTHER}",
         )
     raise LabError(
         f"The package archive knows no package {PACKAGE}",
-        "run `sudo apt-get update` on Debian 12, or give another kubectl by its path",
+        f"try on Debian 12: sudo apt-get update; or {ANOTHER}",
     )
 
 
@@ -129,7 +140,7 @@ def _fetch(offer: Offer, directory: Path) -> None:
         ready.rename(directory)
 
 
-def _verified(directory: Path, version: str) -> LabClient | None:
+def _verified(directory: Path, version: str) -> KeptClient | None:
     """The kept client, if every byte is as it was fetched."""
     path = directory / "kubectl"
     try:
@@ -138,7 +149,7 @@ def _verified(directory: Path, version: str) -> LabClient | None:
             return None
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return LabClient(path=path, version=version, source="lab", sha256=str(expected))
+    return KeptClient(path=path, version=version, sha256=str(expected))
 
 
 def _sha256(path: Path) -> str:
@@ -149,28 +160,13 @@ def _sha256(path: Path) -> str:
 def _apt(argv: Sequence[str], directory: Path) -> str:
     options = ("-o", "APT::Sandbox::User=root")  # the private directory is closed to user _apt
     words = (argv[0], *options, *argv[1:]) if argv[0].startswith("apt-") else tuple(argv)
-    try:
-        done = subprocess.run(
-            words,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=APT_S,
-            check=False,
-            cwd=directory,
-            env=os.environ | {"LC_ALL": "C"},
-        )
-    except OSError as error:
-        raise LabError(
-            f"{argv[0]} is missing, so this is no Debian or Ubuntu",
-            "give a kubectl by its path; it is used as it is",
-        ) from error
-    except subprocess.TimeoutExpired as error:
-        raise LabError(f"{argv[0]} did not end within {APT_S:g} s", "try again") from error
-    if done.returncode:
-        words_said = done.stderr.decode(errors="replace").strip().splitlines()
-        why = words_said[-1] if words_said else f"exit code {done.returncode}"
-        raise LabError(f"{' '.join(argv[:2])} failed: {why}", "try: sudo apt-get update")
-    return done.stdout.decode(errors="replace")
+    return run_tool(
+        words,
+        problem="Debian's kubectl cannot be fetched",
+        next_step=f"try: sudo apt-get update; or {ANOTHER}",
+        timeout_s=APT_S,
+        directory=directory,
+    )
 
 
 @contextmanager

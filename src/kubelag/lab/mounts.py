@@ -2,88 +2,39 @@
 
 import functools
 import os
-import re
 import shutil
-import subprocess
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from kubelag.errors import LabError
+from kubelag.lab.tools import run_tool
 from kubelag.lab.waiting import is_met_within
+from kubelag.observe.mounts import Mount, parse_mountinfo
 
-TOOL_S = 30.0
-"""How long a tool may run; unmounting writes back what the slow disk still owes."""
 BUSY_S = 3.0
 """How long a mount may stay busy before it is detached lazily. Arbitrary."""
-OCTAL = re.compile(rb"\\([0-7]{3})")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mount:
-    """One line of /proc/self/mountinfo."""
-
-    path: str
-    file_system: str
-    source: str
-    device_number: str
-    """`major:minor`."""
-
-
-def run_tool(argv: Sequence[str], *, problem: str) -> str:
-    """Run a system tool, and return what it printed.
-
-    Raises:
-        LabError: It is missing, failed or hung; says the problem and the tool's own words.
-    """
-    try:
-        done = subprocess.run(
-            argv,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=TOOL_S,
-            check=False,
-            env=os.environ | {"PATH": tool_path(), "LC_ALL": "C"},
-        )
-    except FileNotFoundError as error:
-        raise LabError(f"{problem}: {argv[0]} is missing", "run ./scripts/_system_packages") from (
-            error
-        )
-    except subprocess.TimeoutExpired as error:
-        raise LabError(f"{problem}: {argv[0]} did not end within {TOOL_S:g} s") from error
-    if done.returncode:
-        words = done.stderr.decode(errors="replace").strip() or f"exit code {done.returncode}"
-        raise LabError(f"{problem}: {words}")
-    return done.stdout.decode(errors="replace").strip()
-
-
-def tool_path() -> str:
-    """PATH with the administrator's directories, which a user's own PATH often lacks."""
-    return os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
-
-
-def has_tool(name: str) -> bool:
-    """Whether a system tool is installed."""
-    return shutil.which(name, path=tool_path()) is not None
 
 
 def list_mounts() -> tuple[Mount, ...]:
-    """Every mount of this mount namespace, in the order in which they were made."""
-    lines = Path("/proc/self/mountinfo").read_bytes().splitlines()
-    return tuple(_parse(line) for line in lines)
+    """Every mount of this mount namespace, in the order in which they were made.
+
+    Raises:
+        OSError: The kernel does not tell; taking that for no mounts would empty mounted disks.
+    """
+    text = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
+    return parse_mountinfo(text)
 
 
 def find_mount(path: Path) -> Mount | None:
     """The topmost mount exactly at this path, if any; asks nothing of a dead file system."""
-    found = [mount for mount in list_mounts() if mount.path == os.fspath(path)]
+    found = [mount for mount in list_mounts() if mount.mount_point == os.fspath(path)]
     return found[-1] if found else None
 
 
 def mounts_below(path: Path) -> tuple[Mount, ...]:
     """Mounts at or below a path, innermost first."""
     inside = os.fspath(path).rstrip("/") + "/"
-    found = [mount for mount in list_mounts() if f"{mount.path}/".startswith(inside)]
-    return tuple(sorted(found, key=lambda mount: -mount.path.rstrip("/").count("/")))
+    found = [mount for mount in list_mounts() if f"{mount.mount_point}/".startswith(inside)]
+    return tuple(sorted(found, key=lambda mount: -mount.mount_point.rstrip("/").count("/")))
 
 
 def unmount(path: Path) -> None:
@@ -136,35 +87,19 @@ def _backing(file: Path) -> str:
         return ""
 
 
-def _parse(line: bytes) -> Mount:
-    before, _, after = line.partition(b" - ")
-    fields, tail = before.split(b" "), after.split(b" ")
-    return Mount(
-        path=_plain(fields[4]),
-        file_system=_plain(tail[0]),
-        source=_plain(tail[1]),
-        device_number=fields[2].decode(),
-    )
-
-
-def _plain(word: bytes) -> str:
-    """Undo the octal escapes of proc_pid_mountinfo(5)."""
-    return os.fsdecode(OCTAL.sub(lambda match: bytes((int(match[1], 8),)), word))
-
-
 def _unmount_once(mount: Mount, *, lazy: bool) -> bool:
     try:
-        run_tool(_unmount_argv(mount, lazy=lazy), problem=f"Cannot unmount {mount.path}")
+        run_tool(_unmount_argv(mount, lazy=lazy), problem=f"Cannot unmount {mount.mount_point}")
     except LabError:
-        return find_mount(Path(mount.path)) != mount
+        return find_mount(Path(mount.mount_point)) != mount
     return True
 
 
 def _unmount_argv(mount: Mount, *, lazy: bool) -> tuple[str, ...]:
     if mount.file_system.startswith("fuse") and os.geteuid() != 0:
-        return (fusermount(), "-u", *(("-z",) if lazy else ()), "--", mount.path)
+        return (fusermount(), "-u", *(("-z",) if lazy else ()), "--", mount.mount_point)
     # -n would leave a stale line in a real /etc/mtab; --no-canonicalize asks no dead file system
-    return ("umount", "--no-canonicalize", *(("--lazy",) if lazy else ()), mount.path)
+    return ("umount", "--no-canonicalize", *(("--lazy",) if lazy else ()), mount.mount_point)
 
 
 def fusermount() -> str:

@@ -89,7 +89,7 @@ def _remove_directory(facts: Mapping[str, Any]) -> None:
     path = Path(facts["path"])
     mounted = mounts.mounts_below(path)
     if mounted:
-        raise LabError(f"{path} is not removed while {mounted[0].path} is mounted")
+        raise LabError(f"{path} is not removed while {mounted[0].mount_point} is mounted")
     with contextlib.suppress(FileNotFoundError):
         if path.lstat().st_uid == os.geteuid():
             shutil.rmtree(path)

@@ -9,14 +9,14 @@ from pathlib import Path
 
 from kubelag.engine.explain import Explained, Teller, Wish, explain
 from kubelag.errors import LabError
-from kubelag.lab.clients import find_kubectls, newest
 from kubelag.lab.control_plane.handle import ControlPlane
 from kubelag.lab.control_plane.options import ControlPlaneOptions
-from kubelag.lab.private_files import make_private_directory
 from kubelag.lab.debian_client import unpack_kubectl
 from kubelag.lab.faults.contract import Fault, LabParts, Scene
+from kubelag.lab.private_files import make_private_directory
 from kubelag.lab.session import start_control_plane
 from kubelag.lab.state import Ledger, state_directory
+from kubelag.observe.other_clients import find_kubectls, newest
 
 _OLD_VERSION = "1.20.2"
 
@@ -73,7 +73,7 @@ def _parts(environment: Mapping[str, str]) -> Iterator[LabParts]:
 
 def _newest(environment: Mapping[str, str]) -> Path:
     found = newest(find_kubectls(environment))
-    return found.path if found else unpack_kubectl(_OLD_VERSION, environment).path
+    return Path(found.path) if found else unpack_kubectl(_OLD_VERSION, environment).path
 
 
 def _old(environment: Mapping[str, str]) -> Path | None:

@@ -12,7 +12,6 @@ from kubelag.lab.control_plane.envtest import start_envtest
 from kubelag.lab.control_plane.handle import ControlPlane, attach
 from kubelag.lab.control_plane.options import ControlPlaneOptions
 from kubelag.lab.private_files import make_private_directory
-from kubelag.lab.processes import Identity
 from kubelag.lab.slow_directory import Kind as DiskKind
 from kubelag.lab.slow_directory import SlowDirectory, open_slow_directory, why_no_slow_disk
 from kubelag.lab.state import STATE_VARIABLE, Ledger, reap_abandoned, state_directory
@@ -103,12 +102,11 @@ def start_control_plane(
 ) -> ControlPlane:
     """Start one in a new directory, written down so that it can always be taken away."""
     ledger.will_make("directory", path=os.fspath(directory))
-    # Whatever is started from here carries the ledger's mark, also if we die before noting it.
-    os.environ.update(ledger.environment)
     start = start_envtest if kind == "envtest" else start_embedded
-    running = start(directory, options, daemon=True)
-    for record in running.processes:
-        ledger.made_process(Identity(pid=record.pid, start_ticks=record.start_ticks))
+    # Marked, so that the servers are found even if we die before writing them down.
+    running = start(directory, options, daemon=True, mark=ledger.environment)
+    for process in running.processes.values():
+        ledger.made_process(process)
     return running
 
 

@@ -7,12 +7,11 @@ import uuid
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Literal, Self
 
 from kubelag.errors import LabError
-from kubelag.lab.private_files import make_private_directory
 from kubelag.lab.passthrough import Latency
+from kubelag.lab.private_files import make_private_directory
 from kubelag.lab.slow_disk import block_obstacle, mount_disk, write_delay_ms
 from kubelag.lab.slow_fuse import fuse_obstacle, mount_fuse
 from kubelag.lab.state import Ledger, state_directory
@@ -56,12 +55,7 @@ class SlowDirectory:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from kubelag.errors import LabError
 from kubelag.lab import mounts, processes
-from kubelag.lab.mounts import has_tool, run_tool
 from kubelag.lab.processes import Identity
 from kubelag.lab.state import Ledger
+from kubelag.lab.tools import has_tool, run_tool
 from kubelag.lab.waiting import wait_until
 
 WRITES_PER_FSYNC = 3

@@ -1,14 +1,14 @@
 """A slow directory without root: a FUSE file system that delays chosen operations."""
 
 import os
-import sys
 from pathlib import Path
 
 from kubelag.errors import LabError
 from kubelag.lab import processes
-from kubelag.lab.mounts import find_mount, has_tool
+from kubelag.lab.mounts import find_mount
 from kubelag.lab.passthrough import Latency
 from kubelag.lab.state import Ledger
+from kubelag.lab.tools import has_tool
 from kubelag.lab.waiting import wait_until
 
 START_S = 20.0
@@ -59,8 +59,7 @@ def mount_fuse(directory: Path, latency: Latency, ledger: Ledger) -> Path:
 
 def _server_argv(backing: Path, mount_point: Path, latency: Latency) -> tuple[str, ...]:
     return (
-        *(sys.executable, "-P", "-m", "kubelag.lab.passthrough"),
-        *(os.fspath(backing), os.fspath(mount_point)),
+        *processes.python_argv("kubelag.lab.passthrough", str(backing), str(mount_point)),
         f"--fsync-ms={latency.fsync_ms}",
         f"--metadata-ms={latency.metadata_ms}",
         f"--flush-ms={latency.flush_ms}",

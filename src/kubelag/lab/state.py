@@ -11,11 +11,11 @@ import os
 import secrets
 import shutil
 import signal
+import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any, Self
 
 from kubelag.errors import LabError
@@ -158,12 +158,7 @@ class Ledger:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         try:
             self.reap()
         finally:
@@ -297,8 +292,16 @@ def _boot_id() -> str:
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
     """Hold Ctrl-C and a polite end back until the clean-up is through; both come after it."""
-    held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-    try:
+    held: list[int] = []
+    with ExitStack() as restoring:
+        # Tools that are started meanwhile inherit the mask, so that Ctrl-C spares them as well.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        if threading.current_thread() is threading.main_thread():
+            # Another thread may get the signal in our place, and Python would interrupt us still.
+            for number in (signal.SIGINT, signal.SIGTERM):
+                former = signal.signal(number, lambda caught, _: held.append(caught))
+                restoring.callback(signal.signal, number, former)
+        restoring.callback(signal.pthread_sigmask, signal.SIG_SETMASK, mask)
         yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+    for caught in dict.fromkeys(held):
+        signal.raise_signal(caught)

@@ -36,8 +36,8 @@ class Judgement:
     standing: Standing
     sentence: str
     """The cause in one sentence, with versions; or why it is ruled out, with the figure."""
-    factor: str | None = None
-    """The factor of the timeline that it stands for."""
+    factors: tuple[str, ...] = ()
+    """The factors of the timeline that it stands for."""
     low_ns: int = 0
     high_ns: int = 0
     """What removing it should save: [exclusive, union] of its factor."""

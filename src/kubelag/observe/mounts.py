@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _OCTAL = re.compile(r"\\([0-7]{3})")
+# File systems that never wait for a disk (but for swap).
+_IN_MEMORY = frozenset({"tmpfs", "ramfs"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,11 +24,13 @@ class Mount:
     """Of the mount and of the file system."""
     upper: str | None = None
     """Where an overlay writes."""
+    root: str = "/"
+    """What of the file system is seen at the mount point; of a cgroup mount, which group."""
 
 
 def parse_mountinfo(text: str) -> tuple[Mount, ...]:
     """Every mount, in the order of the file; lines that cannot be read are left out."""
-    found = (_mount(line) for line in text.splitlines())
+    found = (_mount(line) for line in text.split("\n"))
     return tuple(mount for mount in found if mount is not None)
 
 
@@ -45,6 +49,7 @@ def _mount(line: str) -> Mount | None:
         device_number=left[2],
         options=options,
         upper=_unescaped(uppers[0]) if uppers else None,
+        root=_unescaped(left[3]),
     )
 
 
@@ -72,6 +77,17 @@ def read_mounts(proc: Path = Path("/proc")) -> tuple[Mount, ...]:
         return parse_mountinfo((proc / "self/mountinfo").read_text(errors="surrogateescape"))
     except OSError:
         return ()
+
+
+def file_system_of(path: str | os.PathLike[str]) -> str:
+    """The type of the file system that a path is on, for example `tmpfs`; empty where unknown."""
+    mount = mount_of(os.path.realpath(path), read_mounts())
+    return mount.file_system if mount else ""
+
+
+def is_in_memory(path: str | os.PathLike[str]) -> bool:
+    """Whether the path is on a file system that never waits for a disk."""
+    return file_system_of(path) in _IN_MEMORY
 
 
 def block_device(mount: Mount, mounts: Sequence[Mount], sys: Path = Path("/sys")) -> str | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from kubelag.model.evidence import DiskSample
+from kubelag.observe.mounts import parse_mountinfo
 
 SECTOR_BYTES = 512
 """The unit of /proc/diskstats on every device, whatever its own sector size (iostats.rst)."""
@@ -27,7 +28,7 @@ class CgroupMount:
     """The cgroup that is visible at the mount point."""
     mount_point: str
     controllers: frozenset[str]
-    """Empty for version 2, where they are not named by the mount."""
+    """Among other mount options; empty for version 2, where the mount does not name them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,28 +156,16 @@ def parse_cgroup_paths(text: str) -> dict[str, str]:
 
 def parse_cgroup_mounts(text: str) -> tuple[CgroupMount, ...]:
     """Cgroup hierarchies in /proc/<pid>/mountinfo."""
-    mounts = (_cgroup_mount(line) for line in text.splitlines())
-    return tuple(mount for mount in mounts if mount is not None)
-
-
-def _cgroup_mount(line: str) -> CgroupMount | None:
-    left, dash, right = line.partition(" - ")
-    place, kind = left.split(), right.split()
-    if not dash or len(place) < 5 or len(kind) < 3 or kind[0] not in {"cgroup", "cgroup2"}:  # noqa: PLR2004 - proc.rst section 3.5
-        return None
-    is_first = kind[0] == "cgroup"
-    return CgroupMount(
-        version=1 if is_first else 2,
-        root=place[3],
-        mount_point=_unescape(place[4]),
-        controllers=frozenset(kind[2].split(",")) if is_first else frozenset(),
+    return tuple(
+        CgroupMount(
+            version=1 if mount.file_system == "cgroup" else 2,
+            root=mount.root,
+            mount_point=mount.mount_point,
+            controllers=mount.options if mount.file_system == "cgroup" else frozenset(),
+        )
+        for mount in parse_mountinfo(text)
+        if mount.file_system in {"cgroup", "cgroup2"}
     )
-
-
-def _unescape(text: str) -> str:
-    for code, char in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
-        text = text.replace(code, char)
-    return text
 
 
 def parse_process_stat(text: str) -> ProcessStat | None:

@@ -6,17 +6,12 @@ from pathlib import Path
 
 from kubelag.errors import RefusedError, RemedyError
 from kubelag.model.remedy import Change
+from kubelag.observe.mounts import file_system_of, is_in_memory
 from kubelag.remedies.cache_target import Target, describe, find_target, missing_directories
 from kubelag.remedies.cache_target import refuse_foreign as refuse_foreign_cache
 from kubelag.remedies.contract import Context, Scope
 from kubelag.remedies.journal import Journal
-from kubelag.remedies.memory_place import (
-    Place,
-    choose_directory,
-    file_system,
-    find_place,
-    is_in_memory,
-)
+from kubelag.remedies.memory_place import Place, choose_directory, find_place
 from kubelag.remedies.survival import Survival, find_survival
 
 ID = "cache-in-memory"
@@ -87,7 +82,7 @@ def _refuse_needless(target: Target, scope: Scope, survival: Survival | None) ->
     is_link = path.is_symlink()
     # Somebody's own link to memory may dangle after a reboot; ours is better where it survives.
     if path.exists() and is_in_memory(path) and not (is_link and survival):
-        kind = file_system(path)
+        kind = file_system_of(path)
         raise RemedyError(
             f"{path} is in memory already ({describe(path)}, on {kind})",
             "make sure that something makes its target at boot, or use --scope http"

@@ -20,12 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kubelag.errors import RefusedError
-from kubelag.observe.mounts import mount_of, read_mounts
+from kubelag.observe.mounts import is_in_memory
 from kubelag.remedies.contract import Context
 from kubelag.remedies.told import told
 
-# Memory file systems, as /proc/self/mountinfo names them.
-_IN_MEMORY = frozenset({"tmpfs", "ramfs"})
 # The cache of a cluster with 77 group-versions takes 1 MB; arbitrary, with room for many of them.
 _ROOM_BYTES = 64 * 1024 * 1024
 
@@ -101,17 +99,6 @@ def remove_directory(directory: Path, uid: int) -> None:
             shutil.rmtree(directory)
     with suppress(OSError):
         directory.parent.rmdir()
-
-
-def file_system(path: Path) -> str:
-    """The type of the file system that a path is on, for example `tmpfs`; empty where unknown."""
-    mount = mount_of(os.path.realpath(path), read_mounts())
-    return mount.file_system if mount else ""
-
-
-def is_in_memory(path: Path) -> bool:
-    """Whether the path is on a file system that never waits for a disk."""
-    return file_system(path) in _IN_MEMORY
 
 
 def _is_usable(base: Path) -> bool:

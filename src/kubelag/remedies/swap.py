@@ -6,8 +6,6 @@ the exchange and for the former content after it. Hence every state in which a c
 can be told from the two names alone, and undo is the same from each of them.
 """
 
-import ctypes
-import errno
 import os
 import shutil
 from contextlib import suppress
@@ -15,12 +13,7 @@ from pathlib import Path
 
 from kubelag.errors import RemedyError
 from kubelag.remedies.journal import Journal
-
-_AT_FDCWD = -100
-_RENAME_NOREPLACE = 1
-_RENAME_EXCHANGE = 2
-# What a kernel or file system answers that cannot do it (NFS and some FUSE: EINVAL).
-_CANNOT = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
+from kubelag.renaming import exchange, rename_to_new
 
 
 def put(journal: Journal) -> None:
@@ -32,8 +25,8 @@ def put(journal: Journal) -> None:
     target, saved = Path(journal.target), Path(journal.saved)
     _make_replacement(journal, saved)
     if not journal.existed:
-        _rename(saved, target, _RENAME_NOREPLACE)
-    elif not _exchange(saved, target):
+        rename_to_new(saved, target)
+    elif not exchange(saved, target):
         _remove_replacement(journal, saved)
         target.rename(saved)
         # Should a client make the target again just now, this fails, and undo says what to do.
@@ -63,7 +56,7 @@ def take_back(journal: Journal) -> str:
             f"{target} is no longer what kubelag put there; the former content is in {saved}",
             f"move {target} away, then undo again",
         )
-    if _exchange(saved, target):
+    if exchange(saved, target):
         _remove_replacement(journal, saved)
     else:
         _remove_replacement(journal, target)
@@ -103,29 +96,6 @@ def _remove_replacement(journal: Journal, path: Path) -> None:
 
 def _exists(path: Path) -> bool:
     return os.path.lexists(path)
-
-
-def _exchange(one: Path, other: Path) -> bool:
-    """Swap two names at once; False where the file system cannot."""
-    try:
-        _rename(one, other, _RENAME_EXCHANGE)
-    except OSError as error:
-        if error.errno in _CANNOT:
-            return False
-        raise
-    return True
-
-
-def _rename(source: Path, target: Path, flags: int) -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    names = os.fsencode(source), os.fsencode(target)
-    if libc.renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], flags) == 0:
-        return
-    code = ctypes.get_errno()
-    if flags == _RENAME_NOREPLACE and code in _CANNOT and not _exists(target):
-        source.rename(target)
-        return
-    raise OSError(code, os.strerror(code), str(source), None, str(target))
 
 
 def restore_parent_time(journal: Journal) -> None:

@@ -1,4 +1,4 @@
-"""The two control planes and the kubectls that these tests run against."""
+"""The two control planes that these tests run against."""
 
 import os
 import re
@@ -20,7 +20,6 @@ from kubelag.lab.control_plane.handle import ControlPlane
 from kubelag.lab.control_plane.options import ControlPlaneOptions
 
 OPTIONS = ControlPlaneOptions()
-KUBECTLS_VARIABLE = "KUBELAG_TEST_KUBECTLS"
 SERVERS = ("embedded", pytest.param("envtest", marks=pytest.mark.real))
 
 StartServer = Callable[..., ControlPlane]
@@ -145,31 +144,6 @@ def control_plane(request: pytest.FixtureRequest) -> ControlPlane:
 def ask(control_plane: ControlPlane) -> Asker:
     """Asks the server."""
     return Asker(control_plane=control_plane)
-
-
-def find_kubectls() -> list[Path]:
-    """The kubectl binaries of this machine; dispatchers that choose one of them are left out."""
-    if named := os.environ.get(KUBECTLS_VARIABLE):
-        return [Path(name) for name in named.split(":")]
-    folders = [Path(name) for name in os.get_exec_path()] + [Path("/usr/lib/google-cloud-sdk/bin")]
-    found = {}
-    for folder in folders:
-        versioned = [path for path in folder.glob("kubectl.1.*") if path.suffix[1:].isdigit()]
-        for path in versioned or [folder / "kubectl"]:
-            real = path.resolve()
-            is_dispatcher = real.name == "kubectl" and any(real.parent.glob("kubectl.1.*"))
-            if os.access(real, os.X_OK) and not is_dispatcher:
-                found[real] = path
-    return sorted(found)
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One test for each kubectl."""
-    if "kubectl_path" not in metafunc.fixturenames:
-        return
-    none = pytest.param(None, marks=pytest.mark.skip(reason="no kubectl on this machine"))
-    paths = find_kubectls() or [none]
-    metafunc.parametrize("kubectl_path", paths, ids=lambda path: getattr(path, "name", "none"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -437,9 +437,8 @@ def test_400_says_what_is_wrong_with_the_query(ask: "Asker", query: str, message
 @pytest.fixture
 def with_compacted_store(control_plane: ControlPlane) -> None:
     """The real store forgets its past now; the embedded one has none."""
-    for record in control_plane.processes:
-        if record.name == "etcd":
-            compact(psutil.Process(record.pid), Certificates.below(control_plane.directory))
+    if etcd := control_plane.processes.get("etcd"):
+        compact(psutil.Process(etcd.pid), Certificates.below(control_plane.directory))
 
 
 def compact(etcd: psutil.Process, certificates: Certificates) -> None:

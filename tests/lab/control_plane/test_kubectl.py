@@ -107,18 +107,18 @@ def test_aggregated_discovery_takes_three_requests_where_the_versions_meet(
     assert "thing0-1" in things.stdout
 
 
-def test_an_expired_aggregated_document_is_not_sent_again(
+def test_of_what_has_expired_only_aggregated_documents_are_not_sent_again(
     start_server: "StartServer", kubectl: "Kubectl"
 ) -> None:
-    if kubectl.minor < AGGREGATING_FROM["both"]:
-        pytest.skip("this kubectl knows no aggregated discovery")
     server = start_server(aggregated="both")
     kubectl.run(server.kubeconfig(), "get", "nodes")
     for file in (kubectl.home / ".kube" / "cache" / "discovery").rglob("*.json"):
         file.unlink()
     done = kubectl.run(server.kubeconfig(), "-v=8", "api-resources")
     assert done.returncode == 0, done.stderr
-    assert done.stderr.count("X-From-Cache: 1") == 2
+    # /api and /apis; the others carry no ETag to be known again by
+    known = 2 if kubectl.minor >= AGGREGATING_FROM["both"] else 0
+    assert done.stderr.count("X-From-Cache: 1") == known
 
 
 def test_a_group_whose_server_is_down_costs_requests_in_every_run(

@@ -73,8 +73,9 @@ def test_stop_may_be_called_twice_and_leaves_nothing_running(lab: Path) -> None:
 def test_a_foreign_process_with_the_same_id_is_left_alone(embedded: ControlPlane) -> None:
     from dataclasses import replace  # noqa: PLC0415 - beside its one use
 
-    record = replace(embedded.processes[0], start_ticks=embedded.processes[0].start_ticks + 1)
-    stranger = replace(embedded, processes=(record,), directory=embedded.directory / "none")
+    ((name, process),) = embedded.processes.items()
+    other = replace(process, start_ticks=process.start_ticks + 1)
+    stranger = replace(embedded, processes={name: other}, directory=embedded.directory / "none")
     stranger.stop()
     assert not stranger.is_running()
     assert embedded.is_running()

@@ -1,7 +1,6 @@
 """Every fault makes its command slow, and leaves the machine as it was."""
 
 import itertools
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,42 +9,35 @@ from pathlib import Path
 import pytest
 
 from kubelag.errors import LabError
-from kubelag.lab.clients import find_kubectls, newest
-from kubelag.lab.control_plane.embedded import start_embedded
 from kubelag.lab.control_plane.handle import ControlPlane
 from kubelag.lab.control_plane.options import ControlPlaneOptions
-from kubelag.lab.debian_client import unpack_kubectl
 from kubelag.lab.faults.contract import LabParts, Scene
 from kubelag.lab.faults.registry import FAULTS, find_fault
 from kubelag.lab.faults.stage import play
 from kubelag.lab.mounts import mounts_below
+from kubelag.lab.session import start_control_plane
 from kubelag.lab.state import Ledger
 
 SLOW = [listed.id for listed in FAULTS if listed.id != "nothing"]
 
 
 @pytest.fixture(scope="module")
-def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabParts]:
-    kubectl = newest(find_kubectls(os.environ))
-    if kubectl is None:
-        pytest.skip("no kubectl on this machine")
+def parts(
+    tmp_path_factory: pytest.TempPathFactory, new_kubectl: Path, old_kubectl_or_none: Path | None
+) -> Iterator[LabParts]:
     place = tmp_path_factory.mktemp("faults")
-    try:
-        old = unpack_kubectl("1.20.2", {"HOME": str(place)}).path
-    except LabError:
-        old = None
     numbers = itertools.count()
     with Ledger.open(place / "state") as ledger:
 
         def start(options: ControlPlaneOptions) -> ControlPlane:
-            directory = ledger.make_directory(place / f"control-plane-{next(numbers)}")
-            return start_embedded(directory, options)
+            directory = place / f"control-plane-{next(numbers)}"
+            return start_control_plane(directory, "embedded", options, ledger)
 
         yield LabParts(
             directory=place,
             ledger=ledger,
-            kubectl=kubectl.path,
-            old_kubectl=old,
+            kubectl=new_kubectl,
+            old_kubectl=old_kubectl_or_none,
             start_control_plane=start,
         )
 

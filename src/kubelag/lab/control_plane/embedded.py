@@ -21,6 +21,7 @@ from kubelag.lab.processes import python_argv, spawn
 
 __all__ = ["ControlPlane", "attach", "start_embedded"]
 
+NAME = "embedded"
 SERVER_MODULE = "kubelag.lab.control_plane.server"
 START_S = 30.0
 """It takes about half a second; this is for a machine that does much else."""
@@ -50,8 +51,12 @@ def start_embedded(
     make_private_directory(directory)
     pki = certificates.issue(directory)
     create_tokens(directory)
-    settings = ServerSettings(options=options, parent_pid=None if daemon else os.getpid())
     with socket.create_server(("127.0.0.1", 0), backlog=BACKLOG) as listener:
+        settings = ServerSettings(
+            options=options,
+            listen_fd=listener.fileno(),
+            parent_pid=None if daemon else os.getpid(),
+        )
         control_plane = _spawn(directory, settings, listener, mark or {})
     try:
         write_kubeconfigs(directory, control_plane.url)
@@ -68,10 +73,10 @@ def _spawn(
 ) -> ControlPlane:
     write_private(directory / SETTINGS_FILE, msgspec.json.encode(settings))
     server = spawn(
-        python_argv(SERVER_MODULE, str(directory), str(listener.fileno())),
+        python_argv(SERVER_MODULE, str(directory)),
         log=directory / f"{NAME}.log",
         environment=os.environ | mark,
-        pass_fds=(listener.fileno(),),
+        pass_fds=(settings.listen_fd,),
     )
     return save(
         ControlPlane(

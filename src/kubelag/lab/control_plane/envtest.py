@@ -6,23 +6,25 @@ Source of the convention: controller-runtime `pkg/envtest`: the directory named 
 
 import os
 import socket
-import time
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kubelag.errors import LabError
-from kubelag.lab.control_plane import certificates, envtest_seed, processes
+from kubelag.lab.control_plane import certificates, envtest_seed
 from kubelag.lab.control_plane.certificates import Certificates
-from kubelag.lab.control_plane.client import AdminClient, wait_until
+from kubelag.lab.control_plane.client import AdminClient
 from kubelag.lab.control_plane.handle import ControlPlane, save
 from kubelag.lab.control_plane.kubeconfigs import write_kubeconfigs
 from kubelag.lab.control_plane.options import ControlPlaneOptions
-from kubelag.lab.private_files import make_private_directory
-from kubelag.lab.control_plane.spawning import lab_argv
+from kubelag.lab.control_plane.readiness import wait_ready
 from kubelag.lab.control_plane.tokens import TOKEN_FILE, create_tokens
+from kubelag.lab.private_files import make_private_directory
+from kubelag.lab.processes import python_argv, spawn
 
 ASSETS_VARIABLE = "KUBEBUILDER_ASSETS"
+TETHER_MODULE = "kubelag.lab.control_plane.tether"
 START_S = 120.0
 """A real server needs about 10 s; on a shared two-core machine up to a minute was seen."""
 ADVERTISED_ADDRESS = "192.0.2.1"
@@ -38,6 +40,9 @@ class _Layout:
     certificates: Certificates
     etcd_port: int
     port: int
+    mark: Mapping[str, str]
+    """Variables by which its processes are found again."""
+    is_daemon: bool
 
     @property
     def url(self) -> str:
@@ -78,6 +83,7 @@ def start_envtest(
     *,
     assets: Path | None = None,
     daemon: bool = False,
+    mark: Mapping[str, str] | None = None,
 ) -> ControlPlane:
     """Start the real servers and fill them; returns when everything is served.
 
@@ -86,6 +92,7 @@ def start_envtest(
         options: What the cluster looks like.
         assets: The programs; None means where `KUBEBUILDER_ASSETS` points.
         daemon: Whether the servers outlive this process.
+        mark: Variables by which the servers' processes are found again.
 
     Raises:
         LabError: A program is missing, did not come up, or an option cannot be had here.
@@ -103,9 +110,11 @@ def start_envtest(
         certificates=certificates.issue(directory),
         etcd_port=0,
         port=0,
+        mark=mark or {},
+        is_daemon=daemon,
     )
     create_tokens(directory)
-    control_plane = _start_servers(layout, daemon=daemon)
+    control_plane = _start_servers(layout)
     try:
         write_kubeconfigs(directory, control_plane.url)
         envtest_seed.seed(control_plane.url, layout.certificates, options, START_S)
@@ -115,64 +124,48 @@ def start_envtest(
     return control_plane
 
 
-def _start_servers(layout: _Layout, *, daemon: bool) -> ControlPlane:
+def _start_servers(layout: _Layout) -> ControlPlane:
     for last in (False,) * (PORT_TRIES - 1) + (True,):
         etcd_port, port = _free_ports(2)
         tried = replace(layout, etcd_port=etcd_port, port=port)
         try:
-            return _start_once(tried, daemon=daemon)
+            return _start_once(tried)
         except LabError as error:
             if last or "address already in use" not in str(error):
                 raise
     raise AssertionError
 
 
-def _start_once(layout: _Layout, *, daemon: bool) -> ControlPlane:
+def _start_once(layout: _Layout) -> ControlPlane:
     control_plane = ControlPlane(
-        kind="envtest", url=layout.url, directory=layout.directory, version="", processes=()
+        kind="envtest", url=layout.url, directory=layout.directory, version="", processes={}
     )
     try:
         for name, argv in (("etcd", _etcd_argv(layout)), ("kube-apiserver", _server_argv(layout))):
-            record = processes.spawn(
-                name,
-                lab_argv(argv, daemon=daemon),
-                log=layout.directory / f"{name}.log",
-                environment={"PATH": os.defpath},
+            process = spawn(
+                argv if layout.is_daemon else _tethered(argv),
+                log=control_plane.log(name),
+                environment={"PATH": os.defpath, **layout.mark},
             )
             # the newest first: the API server must not see its store go away
-            control_plane = save(
-                replace(control_plane, processes=(record, *control_plane.processes))
-            )
-        version = _wait_ready(layout, control_plane)
+            running = {name: process, **control_plane.processes}
+            control_plane = save(replace(control_plane, processes=running))
+        version = _wait_version(layout, control_plane)
     except BaseException:
         control_plane.stop()
         raise
     return save(replace(control_plane, version=version))
 
 
-def _wait_ready(layout: _Layout, control_plane: ControlPlane) -> str:
-    client = AdminClient(layout.url, layout.certificates)
+def _tethered(argv: tuple[str, ...]) -> tuple[str, ...]:
+    """The command, tied to the life of this process."""
+    return python_argv(TETHER_MODULE, str(os.getpid()), *argv)
 
-    def is_ready() -> bool:
-        for record in control_plane.processes:
-            if not processes.is_running(record):
-                log = layout.directory / f"{record.name}.log"
-                raise LabError(
-                    f"{record.name} ended before it was ready: {processes.last_words(log)}",
-                    f"read {log}",
-                )
-        return client.request("GET", "/readyz").body == b"ok"
 
-    try:
-        wait_until(
-            is_ready,
-            deadline_s=time.monotonic() + START_S,
-            what=f"kube-apiserver was not ready within {START_S:.0f} s",
-            hint=f"read {layout.directory / 'kube-apiserver.log'}",
-        )
+def _wait_version(layout: _Layout, control_plane: ControlPlane) -> str:
+    with closing(AdminClient(layout.url, layout.certificates)) as client:
+        wait_ready(control_plane, client, START_S)
         return str(client.request("GET", "/version").json()["gitVersion"])
-    finally:
-        client.close()
 
 
 def _etcd_argv(layout: _Layout) -> tuple[str, ...]:

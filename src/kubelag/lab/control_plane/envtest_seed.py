@@ -1,15 +1,15 @@
 """Fills a real API server through its own API: CRDs, namespaces, nodes, pods, custom objects."""
 
-import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from http import HTTPStatus
 
 from kubelag.errors import LabError
 from kubelag.lab.control_plane import inventory
 from kubelag.lab.control_plane.certificates import Certificates
-from kubelag.lab.control_plane.client import AdminClient, wait_until
+from kubelag.lab.control_plane.client import AdminClient, wait_answer
 from kubelag.lab.control_plane.inventory import CustomResource, JsonObject
 from kubelag.lab.control_plane.options import ControlPlaneOptions
 
@@ -33,12 +33,25 @@ def seed(
 ) -> None:
     """Create everything that the options ask for; returns when all of it is served.
 
+    Args:
+        url: Of a server that is ready.
+        certificates: Its administrator's.
+        options: What the cluster looks like.
+        within_s: How long the server may take to serve what it was given.
+
     Raises:
         LabError: The server refused something, or did not serve it in time.
     """
-    deadline_s = time.monotonic() + within_s
-    client = AdminClient(url, certificates)
-    try:
+
+    def wait(is_true: Callable[[], bool], what: str) -> None:
+        wait_answer(
+            is_true,
+            timeout_s=within_s,
+            problem=f"kube-apiserver did not serve {what}",
+            next_step="ask for fewer of them, or try again when the machine is less busy",
+        )
+
+    with closing(AdminClient(url, certificates)) as client:
         groups = inventory.custom_groups(options.custom_group_count(_group_versions(client)))
         resources = {
             group: inventory.custom_resources(group, options.resources_per_group)
@@ -47,23 +60,12 @@ def seed(
         all_resources = [resource for group in groups for resource in resources[group]]
         crds = [_Write(collection=CRDS, item=_crd(resource)) for resource in all_resources]
         _write_all(url, certificates, crds)
-        _wait(lambda: _has_namespaces(client), deadline_s, "the server's own namespaces")
+        wait(lambda: _has_namespaces(client), "its own namespaces")
         _write_all(url, certificates, _namespaces(options))
         _write_all(url, certificates, _nodes_and_pods(options))
-        _wait(lambda: _serves(client, resources), deadline_s, "the custom resources")
+        wait(lambda: _serves(client, resources), "the custom resources")
         if all_resources:
             _write_all(url, certificates, _custom_objects(options, all_resources[0]))
-    finally:
-        client.close()
-
-
-def _wait(is_true: Callable[[], bool], deadline_s: float, what: str) -> None:
-    wait_until(
-        is_true,
-        deadline_s=deadline_s,
-        what=f"kube-apiserver did not serve {what} in time",
-        hint="ask for fewer of them, or try again when the machine is less busy",
-    )
 
 
 def _group_versions(client: AdminClient) -> int:
@@ -150,15 +152,12 @@ def _write_all(url: str, certificates: Certificates, writes: Iterable[_Write]) -
 def _write_share(url: str, certificates: Certificates, writes: Sequence[_Write]) -> None:
     if not writes:
         return
-    client = AdminClient(url, certificates)
-    try:
+    with closing(AdminClient(url, certificates)) as client:
         for write in writes:
             _write(client, "POST", write.collection, write.item)
             if write.with_status:
                 path = f"{write.collection}/{write.item['metadata']['name']}/status"
                 _write(client, "PUT", path, write.item)
-    finally:
-        client.close()
 
 
 def _write(client: AdminClient, method: str, path: str, item: JsonObject) -> None:

@@ -10,8 +10,8 @@ import yaml
 
 from kubelag.errors import LabError
 from kubelag.lab.control_plane.certificates import Certificates
-from kubelag.lab.private_files import write_private
 from kubelag.lab.control_plane.tokens import FORBIDDEN_USER, TOKEN_ADMIN_USER, read_tokens
+from kubelag.lab.private_files import write_private
 
 if TYPE_CHECKING:
     from kubelag.lab.control_plane.handle import ControlPlane

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from kubelag.lab.control_plane.kubeconfigs import exec_kubeconfig
-from kubelag.lab.private_files import write_private
 from kubelag.lab.faults.contract import Fault, LabParts, Scene
 from kubelag.lab.faults.stage import staged
+from kubelag.lab.private_files import write_private
 
 PLUGIN_S = 2
 """What the command-line tools of cloud providers need when they are slow."""

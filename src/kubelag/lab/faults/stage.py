@@ -14,7 +14,6 @@ from kubelag.lab.cgroups import joining
 from kubelag.lab.control_plane.handle import ControlPlane
 from kubelag.lab.control_plane.options import ControlPlaneOptions
 from kubelag.lab.faults.contract import LabParts, Scene, base_environment
-from kubelag.lab.processes import identity_of
 
 REHEARSAL_S = 120.0
 """Longest run of a rehearsed command; the slowest fault takes about 12 s. Arbitrary."""
@@ -32,10 +31,6 @@ class Stage:
         """A control plane that stops with the fault."""
         control_plane = self.parts.start_control_plane(options or ControlPlaneOptions())
         self.on_exit.callback(control_plane.stop)
-        for pid in control_plane.pids:
-            identity = identity_of(pid)
-            if identity is not None:
-                self.parts.ledger.made_process(identity)
         return control_plane
 
     def executable_directory(self) -> Path:
