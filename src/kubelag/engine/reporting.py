@@ -106,7 +106,7 @@ def _rank(line: VerdictLine) -> tuple[int, float, int]:
 
 def _suspected(case: Case, judgement: Judgement, trial: Trial) -> VerdictLine:
     # Some causes cost more than their main factor says: a client that throttles itself, too.
-    named_ns = case.critical_ns(judgement.factor) if judgement.factor else 0
+    named_ns = case.critical_ns(*judgement.factors)
     critical_ns = max(named_ns, judgement.low_ns)
     ruling = rule(judgement, trial, case.attribution.wall_ns, critical_ns)
     return VerdictLine(
