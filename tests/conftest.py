@@ -52,13 +52,18 @@ def kubectl_path(request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.fixture(scope="session")
-def old_kubectl_or_none(tmp_path_factory: pytest.TempPathFactory) -> Path | None:
+def lab_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An XDG_CACHE_HOME for every lab of the session, so that a client is fetched once."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def old_kubectl_or_none(lab_cache: Path) -> Path | None:
     """The oldest kubectl, if its cache syncs; fetched where the machine has none."""
     if at_hand() and (oldest := min(at_hand())) < FIXED_FSYNC:
         return Path(at_hand()[oldest])
-    cache = tmp_path_factory.mktemp("clients")
     try:
-        return unpack_kubectl(str(OLD), {"XDG_CACHE_HOME": str(cache)}).path
+        return unpack_kubectl(str(OLD), {"XDG_CACHE_HOME": str(lab_cache)}).path
     except LabError:
         return None
 

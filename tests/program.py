@@ -7,14 +7,14 @@ import signal
 import subprocess
 import sys
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 MARK = "KUBELAG_TEST_RUN"
 MEMORY_PLACES = (Path("/dev/shm"), Path("/run"))
-TIMEOUT_S = 120.0
+TIMEOUT_S = 240.0
 GONE_S = 8.0
 """How long what was started may take to end after the program has ended."""
 
@@ -171,6 +171,13 @@ def _outlives(pid: int) -> str:
         os.close(fd)
 
 
-def words_of(pids: Sequence[int]) -> bytes:
-    """All that these processes' argument lists say."""
-    return b"\0".join(_once(str(pid), "cmdline") for pid in pids)
+def all_of(terminal: int) -> bytes:
+    """What is shown on a terminal until everybody has closed it."""
+    shown = b""
+    with open(terminal, "rb", buffering=0) as stream:
+        try:
+            while chunk := stream.read(65536):
+                shown += chunk
+        except OSError:  # how a terminal says that nobody writes to it any more
+            pass
+    return shown

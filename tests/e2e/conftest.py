@@ -9,7 +9,7 @@ import pytest
 
 from kubelag.errors import LabError
 from kubelag.lab.slow_directory import SlowDirectory, open_slow_directory
-from program import Program
+from program import Program, fake_kubectl
 
 GROUP_VERSIONS = 38
 """One more than the server has by itself: enough to see, and few enough to be quick."""
@@ -95,3 +95,20 @@ def kubelag(home: Path, kubeconfig: Path) -> Iterator[Program]:
 def environment(home: Path, kubeconfig: Path) -> dict[str, str]:
     """What a user's shell has."""
     return {"HOME": str(home), "KUBECONFIG": str(kubeconfig), "PATH": os.environ["PATH"]}
+
+
+@pytest.fixture
+def fake(tmp_path: Path) -> Callable[..., Path]:
+    """Makes a kubectl that does these lines of shell."""
+
+    def make(*lines: str) -> Path:
+        return fake_kubectl(tmp_path / "kubectl", *lines)
+
+    return make
+
+
+@pytest.fixture
+def fifo(tmp_path: Path) -> Path:
+    """Where a script says that it has come so far: reading it waits for that."""
+    os.mkfifo(tmp_path / "fifo")
+    return tmp_path / "fifo"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable
@@ -17,6 +18,9 @@ from program import Done, Program, script, tree
 
 pytestmark = pytest.mark.real
 SCHEMA = json.loads(Path(__file__).parents[2].joinpath("schema/report-1.json").read_text())
+
+OLD = re.compile(r"kubectl 1\.(?:1\d|2[0-4])\.\d+")
+"""A client from before the fix in 1.25.0."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +92,7 @@ def test_the_incident_is_proven_to_be_the_caches_syncs(incident: Incident) -> No
     line = incident.report["verdicts"][0]
     assert line["cause"] == "discovery_cache_fsync"
     check_proof(line)
-    assert "kubectl 1.20.2" in line["sentence"]
+    assert OLD.search(line["sentence"])
     assert "1.25.0" in line["sentence"]
     assert "fsyncs" in line["arithmetic"]
     assert {"cache-in-memory", "upgrade-client"} <= {
@@ -184,7 +188,7 @@ def test_it_is_a_plugin_of_kubectl_that_takes_its_own_options_first(
     done = plugin("lag", "--no-proof", "--format", "json", "get", "nodes")
     assert done.code == 0, done.err
     assert done.report["command"]["argv"] == ["kubectl", "get", "nodes"]
-    assert done.report["command"]["client"] == "kubectl 1.20.2"
+    assert OLD.fullmatch(done.report["command"]["client"])
     assert plugin.left() == []
 
 
@@ -221,6 +225,6 @@ def test_a_wrapper_is_seen_through(kubelag: Program, old_kubectl: Path, tmp_path
     wrapper = script(tmp_path / "kubectl", f'exec {old_kubectl} "$@"')
     done = kubelag("explain", "--no-proof", "--format", "json", wrapper, "get", "nodes")
     command = done.report["command"]
-    assert command["client"] == "kubectl 1.20.2"
+    assert OLD.fullmatch(command["client"])
     assert command["client_path"] == str(old_kubectl)
     assert command["wrappers"] == [str(wrapper)]

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from kubelag.cli.main import discard_output
 from kubelag.errors import KubelagError, UsageError
 
 if TYPE_CHECKING:
@@ -179,6 +180,8 @@ def _opened(path: Path | None) -> Iterator[TextIO]:
     except BrokenPipeError:  # whoever read it has read enough
         raise
     except OSError as error:
+        if path is None:
+            discard_output()
         raise _unwritable(where, (error.strerror or str(error)).lower()) from error
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from kubelag.model.report import Report
 # The verdicts that accuse a cause.
 _ACCUSING = frozenset({"proven", "likely"})
 _WRONG = 1
+_INTERRUPTED = 128 + signal.SIGINT
 
 
 def list_faults() -> int:
@@ -22,7 +24,10 @@ def list_faults() -> int:
 
 
 def run_fault(args: argparse.Namespace) -> int:
-    """Exit code 0 where the expected cause came out first, or nothing where nothing is wrong."""
+    """Exit code 0 where the expected cause came out first, or nothing where nothing is wrong.
+
+    Ctrl-C ends the run or the experiments; what was seen until then is reported.
+    """
     from kubelag.bundle import check_place, save  # noqa: PLC0415 - heavy
     from kubelag.cli.progress import teller_for  # noqa: PLC0415 - the same
     from kubelag.engine.reporting import report_on  # noqa: PLC0415 - the same
@@ -44,6 +49,8 @@ def run_fault(args: argparse.Namespace) -> int:
         save(place, explained.judged.case.evidence, explained.trial)
     report = report_on(explained.judged, explained.trial, advise)
     writer(args.format or default_format(sys.stdout))(report, sys.stdout)
+    if explained.is_interrupted:
+        return _INTERRUPTED
     return _say_outcome(fault.expected, report, rehearsed.scene.describe)
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -82,8 +83,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("kubelag: interrupted", file=sys.stderr)
         return 128 + signal.SIGINT
     except BrokenPipeError:
-        sys.stderr.close()
+        discard_output()
         return 128 + signal.SIGPIPE
+
+
+def discard_output() -> None:
+    """What nobody takes is thrown away, or it would be tried again at the very end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def plugin_main() -> int:

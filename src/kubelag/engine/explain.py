@@ -76,29 +76,34 @@ def explain(wish: Wish, teller: Teller) -> Explained:
     with Scratch(setting.cache) as scratch:
         teller.stage("watching one run")
         why_not_again = _keep_state(wish, setting, scratch)
-        first = _with_cold_cache(setting, scratch) if wish.cold else setting
-        is_cold = first is not setting
-        if is_cold:  # what earlier runs left unwritten is not this one's to pay for
-            scratch.settle(scratch.same_file_system())
-        manner = Manner(show_output=wish.show_output, tick=teller.watching)
-        evidence = observe(first, manner, shown=wish.argv, cold=is_cold)
-        if why_not_again:
-            return _explained(evidence, Trial(stopped=f"none, since {why_not_again}"))
-        if needs_depth(evidence):
-            try:
+        evidence = _observe_first(wish, setting, scratch, teller)
+        try:
+            if needs_depth(evidence) and not why_not_again:
                 evidence = _look_deeper(setting, scratch, teller, evidence)
-            except KeyboardInterrupt:
-                return _explained(evidence, Trial(stopped=INTERRUPTED))
-        if not wish.prove or not _may_prove(evidence):
-            return _explained(evidence, Trial())
+        except KeyboardInterrupt:
+            judged, trial = judge(evidence, all_causes()), Trial(stopped=INTERRUPTED)
+            return Explained(judged=judged, trial=trial)
         judged = judge(evidence, all_causes())
-        child = Child(cgroup_procs=wish.cgroup_procs)
-        bench = Bench(setting=setting, child=child, scratch=scratch)
-        return Explained(judged=judged, trial=prove(judged, bench, teller, wish.budget_s))
+        trial = Trial()
+        if wish.prove and _may_prove(evidence) and judged.suspected:
+            child = Child(cgroup_procs=wish.cgroup_procs)
+            bench = Bench(setting=setting, child=child, scratch=scratch)
+            trial = _refused(why_not_again) or prove(judged, bench, teller, wish.budget_s)
+        return Explained(judged=judged, trial=trial)
 
 
-def _explained(evidence: Evidence, trial: Trial) -> Explained:
-    return Explained(judged=judge(evidence, all_causes()), trial=trial)
+def _refused(why_not: str) -> Trial | None:
+    return Trial(stopped=f"none, since {why_not}") if why_not else None
+
+
+def _observe_first(wish: Wish, setting: Setting, scratch: Scratch, teller: Teller) -> Evidence:
+    """The run that is explained; cold only where the cache could have been warm."""
+    first = _with_cold_cache(setting, scratch) if wish.cold else setting
+    is_cold = first is not setting
+    if is_cold:  # what earlier runs left unwritten is not this one's to pay for
+        scratch.settle(scratch.same_file_system())
+    manner = Manner(show_output=wish.show_output, tick=teller.watching)
+    return observe(first, manner, shown=wish.argv, cold=is_cold)
 
 
 def _keep_state(wish: Wish, setting: Setting, scratch: Scratch) -> str:

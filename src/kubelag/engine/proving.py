@@ -59,9 +59,11 @@ def prove(judged: Judged, bench: Bench, progress: Progress, budget_s: float) -> 
         shown=" ".join(evidence.command),
     )
     situation = Situation(evidence=evidence, unchanged=unchanged, kubeconfig=setting.kubeconfig)
-    runner = TrialRunner(situation, kinds, scratch, progress, budget_s=budget_s)
-    trial = runner.run()
+    trial = Trial()
     try:
+        # Some experiments take their time to prepare: a credential plugin is run here.
+        runner = TrialRunner(situation, kinds, scratch, progress, budget_s=budget_s)
+        trial = runner.run()
         followed = [_follow(one, judged, runner, scratch, trial) for one in trial.experiments]
     except KeyboardInterrupt:
         return replace(trial, stopped=INTERRUPTED)

@@ -165,8 +165,9 @@ def _headline(case: Case, verdicts: Iterable[VerdictLine]) -> str:
     wall = seconds(case.attribution.wall_ns)
     if first and first.verdict != "unknown":
         return first.sentence
-    if case.is_incomplete:
-        rest = seconds(case.attribution.unexplained_ns)
+    rest_ns = case.attribution.unexplained_ns
+    if case.is_incomplete and case.is_notable(rest_ns):
+        rest = seconds(rest_ns)
         return f"I can't tell: {rest} of {wall} have no explanation that was looked for"
     if case.evidence.run.exit_code:
         return f"The command failed after {wall}; nothing slow was seen until then"

@@ -14,7 +14,7 @@ from kubelag.lab.control_plane.options import ControlPlaneOptions
 from kubelag.lab.private_files import make_private_directory
 from kubelag.lab.slow_directory import Kind as DiskKind
 from kubelag.lab.slow_directory import SlowDirectory, open_slow_directory, why_no_slow_disk
-from kubelag.lab.state import STATE_VARIABLE, Ledger, reap_abandoned, state_directory
+from kubelag.lab.state import JOURNAL, STATE_VARIABLE, Ledger, reap_abandoned, state_directory
 
 ControlPlaneKind = Literal["embedded", "envtest"]
 _UP = "up"
@@ -75,7 +75,7 @@ def bring_up(wish: Wish, environment: Mapping[str, str], say: Callable[[str], No
 def look(environment: Mapping[str, str]) -> Lab | None:
     """The lab that is up, None where none is."""
     directory = _state(environment) / _UP
-    if not (directory / "journal.jsonl").exists():
+    if not (directory / JOURNAL).exists():
         return None
     ledger = Ledger.open(directory)
     facts = ledger.completed
@@ -91,7 +91,7 @@ def take_down(environment: Mapping[str, str]) -> tuple[str, ...]:
     """
     state = _state(environment)
     taken = [left.name for left in reap_abandoned(state)]
-    if (state / _UP / "journal.jsonl").exists():
+    if (state / _UP / JOURNAL).exists():
         with Ledger.open(state / _UP):
             taken.append(_UP)
     return tuple(taken)
@@ -123,8 +123,6 @@ def open_disk(wish: Wish, ledger: Ledger, say: Callable[[str], None]) -> SlowDir
 
 
 def _build(wish: Wish, ledger: Ledger, say: Callable[[str], None]) -> Lab:
-    ledger.reap()
-    make_private_directory(ledger.directory)
     say("making the slow disk")
     disk = open_disk(wish, ledger, say)
     say(f"the disk is {disk.describe}" if disk else "the disk is the ordinary one")

@@ -1,16 +1,21 @@
 """Ends a process of ours with all that it started: asked first, then made to."""
 
+import ctypes
 import os
 import select
 import signal
 import time
-from collections.abc import Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 GRACE_S = 2.0
 """How long a command may take to end after it was asked to. Arbitrary; a second Ctrl-C cuts it."""
+
+# A tree that forks faster than it is killed is looked through again; arbitrary.
+_ROUNDS = 5
+_PR_SET_CHILD_SUBREAPER = 36
 
 
 class _Known(NamedTuple):
@@ -29,15 +34,42 @@ def end_tree(pid: int, ask: signal.Signals = signal.SIGTERM, grace_s: float = GR
         ask: The signal that asks.
         grace_s: How long they may take before they are killed.
     """
-    with ExitStack() as stack:
+    with _adopting_orphans() as adopted, ExitStack() as stack:
         held = _hold(stack, {pid})
         _signal(held, ask)
         with suppress(KeyboardInterrupt):  # asked for twice: no more patience
             _wait_ended(held, grace_s)
-        # What was forked meanwhile is found below those that still live.
-        held |= _hold(stack, {pid for pid, fd in held.items() if not _has_ended(fd)})
-        _signal(held, signal.SIGKILL)
-        _wait_ended(held, GRACE_S)
+        for _ in range(_ROUNDS):
+            living = {pid for pid, fd in held.items() if not _has_ended(fd)}
+            # What was forked meanwhile is found below those, or has become ours.
+            held |= _hold(stack, living | adopted())
+            if all(_has_ended(fd) for fd in held.values()):
+                return
+            _signal(held, signal.SIGKILL)
+            _wait_ended(held, GRACE_S)
+
+
+@contextmanager
+def _adopting_orphans() -> Iterator[Callable[[], set[int]]]:
+    """Whose parent ends becomes our child meanwhile; tells which ones did, and reaps them."""
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    ours = _children()
+    prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+    def adopted() -> set[int]:
+        return _children() - ours
+
+    try:
+        yield adopted
+    finally:
+        prctl(_PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+        for pid in adopted():
+            with suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+
+
+def _children() -> set[int]:
+    return {known.pid for known in _processes() if known.parent_pid == os.getpid()}
 
 
 def _hold(stack: ExitStack, roots: set[int]) -> dict[int, int]:
@@ -53,9 +85,13 @@ def _hold(stack: ExitStack, roots: set[int]) -> dict[int, int]:
     return held
 
 
-def _trees(roots: set[int]) -> list[_Known]:
+def _processes() -> list[_Known]:
     names = (path.name for path in Path("/proc").glob("[0-9]*"))
-    processes = [known for name in names if (known := _read(int(name)))]
+    return [known for name in names if (known := _read(int(name)))]
+
+
+def _trees(roots: set[int]) -> list[_Known]:
+    processes = _processes()
     inside = set(roots)
     while grown := {one.pid for one in processes if one.parent_pid in inside} - inside:
         inside |= grown

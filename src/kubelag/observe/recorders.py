@@ -30,8 +30,11 @@ class TracefsAttacher:
         return (self._gate_read,)
 
     def argv(self, command: tuple[str, ...]) -> list[str]:
-        """A shell that waits for the barrier to close and then becomes the command."""
-        script = f'read -r _ </dev/fd/{self._gate_read}; exec "$@"'
+        """A shell that waits for the barrier to open and then becomes the command.
+
+        A barrier that closes without having opened (we are gone) starts nothing.
+        """
+        script = f'read -r _ </dev/fd/{self._gate_read} && exec "$@"'
         return ["/bin/sh", "-c", script, "sh", *command]
 
     def started(self, pid: int) -> None:
@@ -39,6 +42,7 @@ class TracefsAttacher:
         os.close(self._gate_read)
         try:
             self._refused = self._recorder.start(pid)
+            os.write(self._gate_write, b"\n")
         finally:
             os.close(self._gate_write)
 

@@ -35,6 +35,7 @@ _TAIL_LINES = 10
 # Redaction needs whole lines and blocks, so all is kept until the end, or none of it.
 _KEPT_BYTES = 1 << 20
 _DUMP_EXIT_CODE = 255
+_ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Recorder(Protocol):
@@ -98,22 +99,27 @@ def watch(wanted: Watch) -> Watched:
     """
     start_ns = time.time_ns()
     process = _start(wanted)
+    # Who interrupts a command that runs is told of it, and not of half-started observers; threads
+    # inherit this, so that signals go to the one that waits.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
     try:
         return _watch_to_the_end(process, wanted, start_ns)
     except BaseException:
         _give_up(process, wanted)
         raise
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _watch_to_the_end(process: "subprocess.Popen[bytes]", wanted: Watch, start_ns: int) -> Watched:
+    log = _LogTap(process, start_ns, pass_through=wanted.show_output)
+    log.start()
     if wanted.recorder:
         wanted.recorder.started(process.pid)
-    log = _LogTap(process, start_ns, pass_through=wanted.show_output)
     tree = TreeSampler(roots=lambda: (process.pid,))
     host = HostSampler()
     tree.start()
     host.start(process.pid)
-    log.start()
     interrupted, status, rusage = _wait(process, wanted.tick)
     end_ns = time.time_ns()
     # The samplers and the tracer stop before anything is judged, in no particular order.
@@ -202,6 +208,7 @@ def _wait(process: "subprocess.Popen[bytes]", tick: Tick) -> tuple[bool, int, st
     """Wait for the end; Ctrl-C passes on to the command, which gets a moment to obey."""
     interrupted = False
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDINGS)
         wait_exit(process.pid, tick)
     except KeyboardInterrupt:
         interrupted = True

@@ -1,0 +1,184 @@
+"""`kubelag explain` as a command line: what it takes, where it writes, how it ends."""
+
+import argparse
+import os
+import signal
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evidence import S, evidence, incident
+from kubelag.bundle import save
+from kubelag.causes.catalogue import all_causes
+from kubelag.cli import explain as command
+from kubelag.cli.main import main
+from kubelag.engine import explain as engine
+from kubelag.engine.explain import Explained, Teller, Wish
+from kubelag.engine.reporting import judge
+from kubelag.errors import KubelagError
+from kubelag.model.evidence import Run
+from kubelag.model.experiment import Trial
+
+
+class Engine:
+    """Takes a wish and gives back what it was given."""
+
+    def __init__(self, **run: Any) -> None:
+        self.wish: Wish | None = None
+        self.trial = Trial()
+        self.found = incident()
+        self.found = replace(self.found, run=replace(self.found.run, **run))
+
+    def __call__(self, wish: Wish, teller: Teller) -> Explained:
+        assert teller
+        self.wish = wish
+        return Explained(judged=judge(self.found, all_causes()), trial=self.trial)
+
+
+def install(monkeypatch: pytest.MonkeyPatch, **run: Any) -> Engine:
+    made = Engine(**run)
+    monkeypatch.setattr(engine, "explain", made)
+    return made
+
+
+def test_options_become_a_wish(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = install(monkeypatch)
+    words = "explain -q --cold --once --no-proof --budget 7.5 --show-output -- kubectl -n x get po"
+    assert main(words.split()) == 0
+    assert made.wish is not None
+    assert made.wish.argv == ("kubectl", "-n", "x", "get", "po")
+    assert (made.wish.cold, made.wish.once, made.wish.prove) == (True, True, False)
+    assert (made.wish.budget_s, made.wish.show_output) == (7.5, True)
+
+
+def test_without_options_it_proves_within_three_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = install(monkeypatch)
+    assert main(["explain", "kubectl", "get", "nodes", "--cold", "-q"]) == 0
+    assert made.wish is not None
+    assert made.wish.argv == ("kubectl", "get", "nodes", "--cold", "-q")
+    assert (made.wish.cold, made.wish.prove, made.wish.budget_s) == (False, True, 180.0)
+
+
+@pytest.mark.parametrize(
+    ("run", "trial", "code"),
+    [
+        ({"exit_code": 0}, Trial(), 0),
+        ({"exit_code": 7}, Trial(), 7),
+        ({"exit_code": None, "signal": 9}, Trial(), 137),
+        ({"exit_code": None, "signal": 2, "interrupted": True}, Trial(), 130),
+        ({"exit_code": 0, "interrupted": True}, Trial(), 130),
+        ({"exit_code": 0}, Trial(stopped="interrupted"), 130),
+        ({"exit_code": 3}, Trial(stopped="settled after 3 blocks"), 3),
+    ],
+)
+def test_its_code_is_the_commands_or_that_of_an_interruption(
+    monkeypatch: pytest.MonkeyPatch, run: dict[str, Any], trial: Trial, code: int
+) -> None:
+    made = install(monkeypatch, **run)
+    made.trial = trial
+    assert main(["explain", "-q", "kubectl"]) == code
+
+
+def test_the_report_goes_to_a_private_file_and_replaces_an_older_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    install(monkeypatch)
+    output = tmp_path / "report"
+    for _ in range(2):
+        assert main(["explain", "-q", "--output", str(output), "kubectl"]) == 0
+    assert output.read_text().startswith("kubectl get nodes\n")
+    assert output.read_text().count("How it was watched") == 1
+    assert output.stat().st_mode & 0o777 == 0o600
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_bundle_is_saved_and_gives_the_same_report(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    install(monkeypatch)
+    assert main(["explain", "-q", "--save", str(tmp_path / "bundle"), "kubectl"]) == 0
+    fresh = capsys.readouterr().out
+    assert main(["explain", "--from", str(tmp_path / "bundle")]) == 0
+    assert capsys.readouterr().out == fresh
+
+
+def test_a_saved_failure_is_no_failure_of_the_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failed = replace(evidence(S), run=Run(start_ns=0, end_ns=S, exit_code=7))
+    save(tmp_path / "bundle", failed, Trial())
+    assert main(["explain", "--from", str(tmp_path / "bundle")]) == 0
+    assert "exit code 7" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("place", "why"),
+    [
+        (".", "it is a directory"),
+        ("gone/report", "there is no directory"),
+        ("file/report", "there is no directory"),
+    ],
+)
+def test_an_output_that_cannot_be_is_told_before_anything_is_run(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    place: str,
+    why: str,
+) -> None:
+    made = install(monkeypatch)
+    (tmp_path / "file").touch()
+    assert main(["explain", "--output", str(tmp_path / place), "kubectl"]) == 1
+    assert made.wish is None
+    assert why in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_an_output_that_is_not_ours_is_told_before_anything_is_run(tmp_path: Path) -> None:
+    (tmp_path / "report").touch(mode=0o400)
+    with pytest.raises(KubelagError, match="not yours to write"):
+        command._check_output(tmp_path / "report")
+
+
+def test_without_a_standard_output_it_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    install(monkeypatch)
+    monkeypatch.setattr(sys, "stdout", None)
+    assert main(["explain", "-q", "kubectl"]) == 1
+    assert "standard output (it is closed)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [[], ["--"], ["--from", "bundle", "kubectl"]])
+def test_it_needs_either_a_command_or_a_bundle(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["explain", *words]) == 2
+    assert "either a command or --from a bundle" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "soon", "nan", "inf", ""])
+def test_a_budget_is_a_number_of_seconds_above_zero(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="is not a number of seconds above zero"):
+        command._positive_seconds(text)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_being_asked_to_end_is_an_interruption_and_only_meanwhile(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    with pytest.raises(KeyboardInterrupt), command._ending_as_interrupt():
+        os.kill(os.getpid(), number)
+    assert signal.getsignal(number) == before
+
+
+def test_a_terminal_that_goes_away_does_not_end_what_was_started_to_survive_it() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with command._ending_as_interrupt():
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)

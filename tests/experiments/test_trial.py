@@ -1,0 +1,263 @@
+"""Random blocks: every arm once in each, and only whole blocks count."""
+
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from evidence import MS, evidence
+from kubelag.experiments import trial as trial_module
+from kubelag.experiments.contract import Experiment as Kind
+from kubelag.experiments.contract import NotApplicableError, Situation, Variant
+from kubelag.experiments.scratch import Scratch
+from kubelag.experiments.statistics import MAX_PAIRS
+from kubelag.experiments.timing import Timed
+from kubelag.experiments.trial import INTERRUPTED, TrialRunner
+from kubelag.launch import seccomp
+from kubelag.model.experiment import Estimate, Trial
+
+UNCHANGED = Variant(argv=("kubectl", "get", "nodes"), env={})
+BASE_NS = 1000 * MS
+
+
+class Removed:
+    """An experiment that gives the command another name, or does not apply."""
+
+    def __init__(self, name: str, *, why_not: str = "", cache: str = "as_observed") -> None:
+        self.id = name
+        self.title = f"without {name}"
+        self._why_not, self._cache = why_not, cache
+
+    def vary(self, situation: Situation) -> Variant:
+        if self._why_not:
+            raise NotApplicableError(self._why_not)
+        return situation.unchanged.but(argv=(self.id,), cache=self._cache, shown=f"{self.id} shown")
+
+
+class Listener:
+    """Remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.titles: list[tuple[int, str]] = []
+        self.findings: list[tuple[str, Estimate]] = []
+
+    def running(self, title: str, block: int, elapsed_s: float) -> None:
+        assert elapsed_s >= 0
+        self.titles.append((block, title))
+
+    def found(self, experiment: Kind, estimate: Estimate) -> None:
+        self.findings.append((experiment.id, estimate))
+
+
+class Machine:
+    """Times every run by its program's name, with a little noise, and moves its own clock."""
+
+    def __init__(self, **walls_ns: int) -> None:
+        self.walls_ns = {"kubectl": BASE_NS, **walls_ns}
+        self.ran: list[Variant] = []
+        self.codes: dict[str, int] = {}
+        self.now_s = 0.0
+        self.accident: tuple[int, BaseException] | None = None
+        self._noise = itertools.cycle([0, 3, -2, 1, 2, -3])
+
+    def run(self, variant: Variant, scratch: Scratch, tick: Callable[[float], None]) -> Timed:
+        assert scratch is not None
+        self.ran.append(variant)
+        if self.accident and len(self.ran) == self.accident[0]:
+            raise self.accident[1]
+        wall_ns = self.walls_ns[variant.argv[0]] + next(self._noise) * MS
+        tick(wall_ns / 1e9)
+        self.now_s += wall_ns / 1e9
+        return Timed(wall_ns=wall_ns, exit_code=self.codes.get(variant.argv[0], 0))
+
+
+@pytest.fixture
+def scratch() -> Iterator[Scratch]:
+    with Scratch(None) as made:
+        yield made
+
+
+@pytest.fixture
+def listener() -> Listener:
+    return Listener()
+
+
+Play = Callable[..., Trial]
+
+
+@pytest.fixture
+def play(scratch: Scratch, listener: Listener, monkeypatch: pytest.MonkeyPatch) -> Play:
+    """Runs a trial on a machine that only pretends."""
+    monkeypatch.setattr(seccomp, "probe", lambda: None)
+
+    def run(machine: Machine, *kinds: Removed, budget_s: float = 1000.0) -> Trial:
+        monkeypatch.setattr(trial_module, "run_timed", machine.run)
+        situation = Situation(evidence=evidence(), unchanged=UNCHANGED, kubeconfig=None)
+        runner = TrialRunner(
+            situation,
+            kinds,
+            scratch,
+            listener,
+            budget_s=budget_s,
+            clock=lambda: machine.now_s,
+        )
+        return runner.run()
+
+    return run
+
+
+def test_a_large_effect_needs_three_blocks_of_every_arm(play: Play) -> None:
+    trial = play(Machine(a=100 * MS, b=200 * MS), Removed("a"), Removed("b"))
+    assert trial.stopped == "settled after 3 blocks"
+    arms = {arm.name: len(arm.walls_ns) for arm in trial.arms}
+    assert arms == dict.fromkeys(("unchanged", "unchanged_again", "placebo", "a", "b"), 3)
+    saved = {one.id: one.estimate.saving_ns for one in trial.experiments if one.estimate}
+    assert saved["a"] == pytest.approx(900 * MS, abs=10 * MS)
+    assert saved["b"] == pytest.approx(800 * MS, abs=10 * MS)
+    assert trial.placebo is not None
+    assert trial.placebo.saving_ns == pytest.approx(0, abs=10 * MS)
+
+
+def test_each_treatment_is_warmed_up_once_and_that_does_not_count(play: Play) -> None:
+    machine = Machine(a=100 * MS)
+    play(machine, Removed("a"))
+    assert machine.ran[0].argv == ("a",)
+    assert Counter(variant.argv[0] for variant in machine.ran) == {"a": 4, "kubectl": 9}
+
+
+def test_the_order_within_the_blocks_is_random_and_every_arm_is_in_each(
+    play: Play, listener: Listener
+) -> None:
+    play(Machine(a=995 * MS), Removed("a"))
+    blocks: dict[int, list[str]] = {}
+    for block, title in listener.titles[::2]:
+        blocks.setdefault(block, []).append(title)
+    del blocks[0]
+    assert {tuple(sorted(titles)) for titles in blocks.values()} == {
+        ("placebo", "unchanged", "unchanged again", "without a")
+    }
+    assert len({tuple(titles) for titles in blocks.values()}) > 1
+
+
+def test_an_effect_within_the_noise_is_asked_for_as_often_as_it_may(play: Play) -> None:
+    noisy = Machine(a=999 * MS)
+    noisy._noise = itertools.cycle([0, 300, -200, 100, 200, -300, 50])
+    trial = play(noisy, Removed("a"), budget_s=1e6)
+    assert trial.stopped == f"{MAX_PAIRS} blocks were run, which is the most"
+
+
+def test_no_block_is_begun_that_would_end_after_the_budget(play: Play) -> None:
+    # A block takes 3 s and the warm-up none to speak of.
+    trial = play(Machine(a=1 * MS + 3 * MS), Removed("a"), budget_s=7.0)
+    assert trial.stopped == "the budget was spent after 2 blocks"
+    assert {len(arm.walls_ns) for arm in trial.arms} == {2}
+
+
+def test_the_first_block_is_run_whatever_the_budget(play: Play) -> None:
+    trial = play(Machine(a=100 * MS), Removed("a"), budget_s=0.1)
+    assert trial.stopped == "the budget was spent after 1 block"
+    (experiment,) = trial.experiments
+    assert (experiment.outcome, experiment.why) == ("out_of_budget", "too few runs")
+    assert experiment.command == "a shown"
+
+
+def test_what_does_not_apply_is_told_and_nothing_is_run_for_it(play: Play) -> None:
+    machine = Machine()
+    trial = play(machine, Removed("a", why_not="there is no tmpfs"))
+    assert machine.ran == []
+    assert trial.stopped == "no experiment applies here"
+    (experiment,) = trial.experiments
+    assert (experiment.outcome, experiment.why) == ("not_applicable", "there is no tmpfs")
+
+
+@pytest.mark.parametrize(
+    "accident", [NotApplicableError("no room"), OSError("no room"), seccomp.SeccompError("no room")]
+)
+def test_what_fails_in_its_warm_up_is_left_out_and_the_others_go_on(
+    play: Play, accident: Exception
+) -> None:
+    machine = Machine(a=100 * MS, b=100 * MS)
+    machine.accident = (1, accident)
+    trial = play(machine, Removed("a"), Removed("b"))
+    outcomes = {one.id: one.outcome for one in trial.experiments}
+    assert outcomes == {"a": "not_applicable", "b": "measured"}
+    assert trial.arm("a") is None
+
+
+def test_ctrl_c_keeps_the_finished_blocks_and_drops_the_other(play: Play) -> None:
+    machine = Machine(a=100 * MS)
+    machine.accident = (1 + 2 * 4 + 3, KeyboardInterrupt())
+    trial = play(machine, Removed("a"))
+    assert trial.stopped == INTERRUPTED
+    assert {len(arm.walls_ns) for arm in trial.arms} == {2}
+    assert trial.experiments[0].outcome == "measured"
+
+
+@pytest.mark.parametrize("run", [1, 2, 4])
+def test_ctrl_c_before_the_first_block_is_over_leaves_no_arm(play: Play, run: int) -> None:
+    machine = Machine(a=100 * MS)
+    machine.accident = (run, KeyboardInterrupt())
+    trial = play(machine, Removed("a"))
+    assert (trial.stopped, trial.arms) == (INTERRUPTED, ())
+    assert trial.experiments[0].outcome == "out_of_budget"
+
+
+@pytest.mark.parametrize("accident", [NotApplicableError("the disk is full"), OSError("gone")])
+def test_a_machine_that_breaks_down_meanwhile_ends_the_trial_and_not_the_program(
+    play: Play, accident: Exception
+) -> None:
+    machine = Machine(a=100 * MS)
+    machine.accident = (1 + 2 * 4 + 1, accident)
+    trial = play(machine, Removed("a"))
+    assert trial.stopped == f"stopped, since a run was no longer possible: {accident}"
+    assert {len(arm.walls_ns) for arm in trial.arms} == {2}
+
+
+def test_an_arm_that_ends_otherwise_proves_nothing(play: Play) -> None:
+    machine = Machine(a=100 * MS)
+    machine.codes["a"] = 1
+    (experiment,) = play(machine, Removed("a")).experiments
+    assert (experiment.outcome, experiment.estimate) == ("failed", None)
+    assert "exit code [1]" in experiment.why
+
+
+def test_where_no_filter_can_be_set_there_is_no_placebo(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seccomp, "probe", lambda: "the container forbids it")
+    machine = Machine(a=100 * MS)
+    trial = play(machine, Removed("a"))
+    assert trial.placebo is None
+    assert {variant.child.filter for variant in machine.ran} == {"none"}
+    assert trial.experiments[0].outcome == "measured"
+
+
+def test_a_warmed_cache_is_filled_once_in_memory(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[str] = []
+    monkeypatch.setattr(Scratch, "keep_as_warmed", lambda _scratch: kept.append("kept"))
+    machine = Machine(a=100 * MS)
+    play(machine, Removed("a", cache="warmed"))
+    filling = machine.ran[0]
+    assert (filling.argv, filling.cache, filling.child.filter) == (
+        UNCHANGED.argv,
+        "on_memory",
+        "no_sync",
+    )
+    assert kept == ["kept"]
+
+
+def test_what_was_found_is_told_after_each_block_from_the_second_on(
+    play: Play, listener: Listener
+) -> None:
+    play(Machine(a=100 * MS), Removed("a"))
+    assert [(name, estimate.pairs) for name, estimate in listener.findings] == [("a", 2), ("a", 3)]
+
+
+def test_how_an_arm_runs_can_be_asked_for(scratch: Scratch, listener: Listener) -> None:
+    situation = Situation(evidence=evidence(), unchanged=UNCHANGED, kubeconfig=None)
+    runner = TrialRunner(situation, [Removed("a")], scratch, listener, budget_s=1.0)
+    assert runner.variant("a").argv == ("a",)
+    assert runner.variant("unchanged") == UNCHANGED

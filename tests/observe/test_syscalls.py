@@ -1,0 +1,128 @@
+"""strace as a recorder: whether it can be had, and what it tells of a real child."""
+
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from kubelag.model.evidence import Look, Process, Syscall
+from kubelag.observe import syscalls
+from kubelag.observe.syscalls import Depth, StraceRecorder, strace_argv
+from program import script
+
+needs_strace = pytest.mark.skipif(syscalls.probe() is not None, reason=str(syscalls.probe()))
+
+SYNC = (
+    "import os; fd = os.open('{}', os.O_CREAT | os.O_WRONLY); os.fsync(fd); os.rename('{}', '{}')"
+)
+
+
+def record(
+    *argv: str, depth: Depth = "narrow"
+) -> tuple[int, tuple[Syscall, ...], tuple[Process, ...], Look]:
+    recorder = StraceRecorder(depth)
+    words = recorder.argv(argv)
+    with subprocess.Popen(words, pass_fds=recorder.pass_fds, stderr=subprocess.DEVNULL) as process:
+        recorder.started(process.pid)
+        code = process.wait()
+    return code, *recorder.stop(time.time_ns())
+
+
+def python(code: str) -> tuple[str, str, str]:
+    return "/usr/bin/env", "python3", f"-c{code}"
+
+
+@needs_strace
+@pytest.mark.real
+def test_a_sync_and_a_rename_are_seen_with_their_files_and_times(tmp_path: Path) -> None:
+    before, after = tmp_path / "before", tmp_path / "after"
+    start_ns = time.time_ns()
+    code, calls, processes, look = record(
+        *python(SYNC.format(str(before), str(after))),
+    )
+    end_ns = time.time_ns()
+    assert code == 0
+    by_name = {call.name: call for call in calls}
+    assert by_name["fsync"].path == str(before)
+    assert next(by_name[name] for name in by_name if name.startswith("rename")).path == str(after)
+    # strace writes microseconds.
+    assert all(start_ns - 1000 <= call.start_ns <= call.end_ns <= end_ns for call in calls)
+    assert (look.state, look.lost) == ("looked", 0)
+    assert look.how == "strace --seccomp-bpf, narrow"
+    assert len(processes) == 1
+    assert processes[0].chain[0] == "/usr/bin/env"
+    assert len(processes[0].chain) >= 2
+    assert processes[0].exit_code == 0
+
+
+@needs_strace
+@pytest.mark.real
+def test_every_file_call_is_seen_only_where_it_is_asked_for(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    words = python(f"open('{file}', 'w').close()")
+    narrow, deep = record(*words)[1], record(*words, depth="files")[1]
+    assert str(file) not in {call.path for call in narrow}
+    assert str(file) in {call.path for call in deep if call.name == "openat"}
+
+
+@needs_strace
+@pytest.mark.real
+def test_a_failed_call_has_its_error_and_a_child_its_parent(tmp_path: Path) -> None:
+    code, calls, processes, _ = record("sh", "-c", f"mv {tmp_path}/no {tmp_path}/where; exit 7")
+    assert code == 7
+    assert "ENOENT" in {call.error for call in calls}
+    parent, child = processes
+    assert (parent.exit_code, child.parent_pid) == (7, parent.pid)
+    assert child.program.endswith("/mv")
+
+
+@needs_strace
+@pytest.mark.real
+def test_no_argument_is_seen() -> None:
+    _, calls, processes, look = record("/usr/bin/env", "true", "planted-secret")
+    assert "planted-secret" not in repr((calls, processes, look))
+
+
+def test_a_command_that_was_not_started_leaves_no_descriptor() -> None:
+    before = sorted(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names are all we need
+    StraceRecorder("narrow").abandon()
+    assert sorted(os.listdir("/proc/self/fd")) == before  # noqa: PTH208 - the same
+
+
+def test_the_words_before_the_command_end_with_a_dash() -> None:
+    words = strace_argv("narrow", 7)
+    assert (words[0], words[-1], words[-2]) == ("strace", "--", "/dev/fd/7")
+    assert words[words.index("-s") + 1] == "0"
+    assert "openat" not in " ".join(words)
+    assert "openat" in " ".join(strace_argv("files", 7))
+
+
+@pytest.mark.parametrize(
+    ("lines", "why"),
+    [
+        (None, "strace is not installed; install the package strace"),
+        (["echo 'strace: not permitted' >&2", "exit 1"], "may not trace here (strace: not perm"),
+        (["exit 3"], "strace may not trace here (3)"),
+        (["exit 0"], None),
+    ],
+)
+def test_why_it_cannot_be_used_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: list[str] | None, why: str | None
+) -> None:
+    if lines is not None:
+        script(tmp_path / "strace", *lines)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    said = syscalls.probe()
+    assert said == why if why is None else why in str(said)
+
+
+def test_a_strace_that_hangs_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script(tmp_path / "strace", f"exec {shutil.which('sleep')} 1000")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(syscalls, "_PROBE_TIMEOUT_S", 0.1)
+    assert str(syscalls.probe()).startswith("strace could not be tried: ")
