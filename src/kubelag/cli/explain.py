@@ -2,13 +2,13 @@
 
 import argparse
 import os
-import signal
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from kubelag.cli.ending import INTERRUPTED, ending_as_interrupt
 from kubelag.cli.main import discard_output
 from kubelag.errors import KubelagError, UsageError
 
@@ -27,8 +27,6 @@ that one factor and running the command again.
 Nothing of yours is changed. Only commands that are known to read are run again; any other is
 refused, or watched exactly once with --once. The exit code is the command's own; 130 after
 Ctrl-C, with the report of what was seen."""
-
-_INTERRUPTED = 128 + signal.SIGINT
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -50,9 +48,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--budget",
         type=_positive_seconds,
-        default=180.0,
         metavar="SECONDS",
-        help="begin no round of experiments that would end later (default: %(default).0f)",
+        help="begin no round of experiments that would end later "
+        "(default: six times the observed run, at least 120)",
     )
     parser.add_argument("--format", metavar="NAME", help="terminal, plain or json")
     parser.add_argument(
@@ -85,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
         )
     if args.format:
         _check_format(args.format)
-    with _ending_as_interrupt():
+    with ending_as_interrupt():
         return _from_bundle(args) if args.source else _explain(argv, args)
 
 
@@ -118,7 +116,7 @@ def _explain(argv: tuple[str, ...], args: argparse.Namespace) -> int:
     _write(explained, args)
     run_ = evidence.run
     if explained.is_interrupted:
-        return _INTERRUPTED
+        return INTERRUPTED
     return 128 + run_.signal if run_.signal else run_.exit_code or 0
 
 
@@ -183,26 +181,6 @@ def _opened(path: Path | None) -> Iterator[TextIO]:
         if path is None:
             discard_output()
         raise _unwritable(where, (error.strerror or str(error)).lower()) from error
-
-
-@contextmanager
-def _ending_as_interrupt() -> Iterator[None]:
-    """A request to end, or a terminal that goes away, cleans up as Ctrl-C does."""
-
-    def interrupt(_number: int, _frame: object) -> None:
-        raise KeyboardInterrupt
-
-    asked = (signal.SIGTERM, signal.SIGHUP)
-    # What is ignored (nohup) stays ignored.
-    before = {one: signal.getsignal(one) for one in asked}
-    heard = [one for one, handler in before.items() if handler is signal.SIG_DFL]
-    for one in heard:
-        signal.signal(one, interrupt)
-    try:
-        yield
-    finally:
-        for one in heard:
-            signal.signal(one, before[one])
 
 
 def _environment() -> Mapping[str, str]:

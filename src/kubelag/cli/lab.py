@@ -5,6 +5,7 @@ import os
 import shlex
 import sys
 
+from kubelag.cli.ending import ending_as_interrupt
 from kubelag.errors import LabError
 
 DESCRIPTION = """\
@@ -31,20 +32,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
     fault.add_argument("fault", nargs="?", help="for example incident")
     fault.add_argument("--format", metavar="NAME", help="terminal, plain or json")
     fault.add_argument("--save", metavar="DIRECTORY", help="keep what was seen in a bundle")
-    fault.add_argument("--budget", type=float, default=180.0, metavar="SECONDS")
+    fault.add_argument("--budget", type=float, metavar="SECONDS")
 
 
 def run(args: argparse.Namespace) -> int:
     """Do what the action says."""
     _need_parts()
-    return {
+    action = {
         "up": _up,
         "status": _status,
         "env": _env,
         "down": _down,
         "kubectl": _kubectl,
         "run": _run,
-    }[args.action](args)
+    }[args.action]
+    with ending_as_interrupt():
+        return action(args)
 
 
 def _configure_up(parser: argparse.ArgumentParser) -> None:

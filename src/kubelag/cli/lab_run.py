@@ -2,17 +2,16 @@
 
 import argparse
 import os
-import signal
 import sys
 from pathlib import Path
 
+from kubelag.cli.ending import INTERRUPTED
 from kubelag.lab.faults.registry import FAULTS, find_fault
 from kubelag.model.report import Report
 
 # The verdicts that accuse a cause.
 _ACCUSING = frozenset({"proven", "likely"})
 _WRONG = 1
-_INTERRUPTED = 128 + signal.SIGINT
 
 
 def list_faults() -> int:
@@ -50,7 +49,7 @@ def run_fault(args: argparse.Namespace) -> int:
     report = report_on(explained.judged, explained.trial, advise)
     writer(args.format or default_format(sys.stdout))(report, sys.stdout)
     if explained.is_interrupted:
-        return _INTERRUPTED
+        return INTERRUPTED
     return _say_outcome(fault.expected, report, rehearsed.scene.describe)
 
 

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 
+# What the bar fills against where the budget follows from the observed run.
+_TYPICAL_BUDGET_S = 120.0
+
+
 class QuietTeller:
     """Says nothing."""
 
@@ -58,7 +62,7 @@ class LineTeller(QuietTeller):
 class LiveTeller(QuietTeller):
     """One live line: what runs now, for how long, and what was found so far."""
 
-    def __init__(self, budget_s: float) -> None:
+    def __init__(self, budget_s: float | None) -> None:
         from rich.console import Console  # noqa: PLC0415 - only where something is drawn
         from rich.progress import BarColumn, TextColumn  # noqa: PLC0415 - the same
         from rich.progress import Progress as Bar  # noqa: PLC0415 - the same
@@ -72,7 +76,7 @@ class LiveTeller(QuietTeller):
             auto_refresh=False,
             transient=True,
         )
-        self._budget_s = budget_s
+        self._budget_s = budget_s or _TYPICAL_BUDGET_S
         self._task: TaskID | None = None
         self._findings: dict[str, str] = {}
         self._spent_s = 0.0
@@ -119,7 +123,7 @@ class LiveTeller(QuietTeller):
             self._bar.refresh()
 
 
-def teller_for(*, quiet: bool, budget_s: float) -> QuietTeller:
+def teller_for(*, quiet: bool, budget_s: float | None) -> QuietTeller:
     """The one that suits where standard error goes."""
     if quiet:
         return QuietTeller()

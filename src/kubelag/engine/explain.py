@@ -18,6 +18,10 @@ from kubelag.model.evidence import Evidence
 from kubelag.model.experiment import Trial
 
 
+# Three blocks take three times the observed run and the treatments; both figures are arbitrary.
+_LEAST_BUDGET_S, _BUDGET_RATIO = 120.0, 6.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
     """What the user asked for."""
@@ -28,10 +32,18 @@ class Wish:
     once: bool = False
     """Watch one run of a command that may change something."""
     prove: bool = True
-    budget_s: float = 180.0
+    budget_s: float | None = None
+    """Begin no round of experiments that would end later; None gives a slow command its time."""
     show_output: bool = False
     cgroup_procs: tuple[str, ...] = ()
     """Control groups that every run of the command joins: the lab's faults need it."""
+
+    def budget_for(self, evidence: Evidence) -> float:
+        """Enough for three blocks of what was observed, with room for a few more of quick ones."""
+        if self.budget_s is not None:
+            return self.budget_s
+        observed_s = (evidence.run.end_ns - evidence.run.start_ns) / 1e9
+        return max(_LEAST_BUDGET_S, _BUDGET_RATIO * observed_s)
 
     def child(self) -> Child | None:
         """How the observed command is started."""
@@ -88,7 +100,9 @@ def explain(wish: Wish, teller: Teller) -> Explained:
         if wish.prove and _may_prove(evidence) and judged.suspected:
             child = Child(cgroup_procs=wish.cgroup_procs)
             bench = Bench(setting=setting, child=child, scratch=scratch)
-            trial = _refused(why_not_again) or prove(judged, bench, teller, wish.budget_s)
+            trial = _refused(why_not_again) or prove(
+                judged, bench, teller, wish.budget_for(evidence)
+            )
         return Explained(judged=judged, trial=trial)
 
 

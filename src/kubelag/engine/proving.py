@@ -4,18 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from kubelag.engine.observing import Manner, observe
-from kubelag.engine.proof import is_below_prediction, noise_of
+from kubelag.engine.proof import base_of, is_below_prediction, scaled, tolerance_of
 from kubelag.engine.reporting import Judged
 from kubelag.engine.setting import Setting, look_at
 from kubelag.experiments.catalogue import EXPERIMENTS
 from kubelag.experiments.contract import Experiment as Kind
 from kubelag.experiments.contract import Situation, Variant
 from kubelag.experiments.scratch import Scratch
-from kubelag.experiments.statistics import median_ns
 from kubelag.experiments.trial import (
     CANNOT_RUN,
     INTERRUPTED,
-    UNCHANGED,
     Progress,
     TrialRunner,
 )
@@ -83,12 +81,12 @@ def _follow(
     suspect = _main_suspect(experiment, judged)
     if suspect is None or trial.stopped == INTERRUPTED:
         return experiment
-    unchanged = trial.arm(UNCHANGED)
     wall_ns = judged.case.attribution.wall_ns
-    base_ns = median_ns(unchanged.walls_ns) if unchanged else wall_ns
+    base_ns = base_of(trial, wall_ns)
+    predicted = scaled(suspect, base_ns, wall_ns)
     estimate = experiment.estimate
     if estimate is None or not is_below_prediction(
-        suspect, estimate, noise_of(trial, base_ns, wall_ns)
+        predicted, estimate, tolerance_of(trial, base_ns)
     ):
         return experiment
     try:

@@ -230,14 +230,18 @@ def _remedies(
 
 def _observer(evidence: Evidence, trial: Trial, wall_s: float) -> ObserverLine:
     look = evidence.look("syscalls")
-    unchanged = trial.arm("unchanged")
     watched = look is not None and look.state == "looked"
     return ObserverLine(
         kind=look.how if look and watched else "no system calls watched",
         events=sum(one.events for one in evidence.looks),
         lost=sum(one.lost for one in evidence.looks),
-        overhead_s=wall_s - median_ns(unchanged.walls_ns) / 1e9 if unchanged else None,
+        overhead_s=_overhead_s(trial, wall_s),
     )
+
+
+def _overhead_s(trial: Trial, wall_s: float) -> float | None:
+    controls_ns = trial.control_walls_ns
+    return wall_s - median_ns(controls_ns) / 1e9 if controls_ns else None
 
 
 def _command(case: Case) -> CommandLine:

@@ -1,15 +1,17 @@
 """Runs all wanted experiments on one command in shared random blocks.
 
-Each block holds every arm once, in random order: the command unchanged, unchanged again (noise),
-under a filter that does nothing (placebo), and each treatment. So a drift of the machine hits all
-arms alike, and a difference is always taken within one block.
+Each block holds, in random order, every treatment and one control. The controls take turns: the
+command unchanged, unchanged again (their difference is this machine's noise), and under a filter
+that filters nothing (placebo). So a slow command runs slowly once a block, a drift of the machine
+hits all arms alike, and a difference is always taken within one block. No trial is settled before
+every control has had its turn.
 """
 
 import random
 import subprocess
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from kubelag.experiments.contract import Experiment as Kind
@@ -23,6 +25,8 @@ from kubelag.model.experiment import Arm, Estimate, Experiment, Trial
 UNCHANGED, AGAIN, PLACEBO = "unchanged", "unchanged_again", "placebo"
 INTERRUPTED = "interrupted"
 """What a trial that Ctrl-C ended says of its end."""
+_LEAST_LIMIT_S, _LIMIT_RATIO = 30.0, 5.0
+# Both arbitrary: far above the spread of any healthy arm.
 CANNOT_RUN = (NotApplicableError, OSError, subprocess.SubprocessError, seccomp.SeccompError)
 """What keeps one run from happening: no place for its cache, no process, no filter."""
 
@@ -37,30 +41,20 @@ class Progress(Protocol):
         """What an experiment has found so far."""
 
 
-@dataclass(slots=True)
-class _Tally:
-    """The timings so far, by arm."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Block:
+    """One finished block: its control and every treatment, each run once."""
 
-    walls_ns: dict[str, list[int]] = field(default_factory=dict)
-    exit_codes: dict[str, list[int]] = field(default_factory=dict)
+    control: str
+    runs: Mapping[str, Timed]
 
-    def add(self, arm: str, timed: Timed) -> None:
-        self.walls_ns.setdefault(arm, []).append(timed.wall_ns)
-        self.exit_codes.setdefault(arm, []).append(timed.exit_code)
+    @property
+    def control_ns(self) -> int:
+        return self.runs[self.control].wall_ns
 
-    def drop_unfinished(self, arms: int) -> None:
-        """Forget the last block unless every arm ran in it."""
-        full = min((len(walls) for walls in self.walls_ns.values()), default=0)
-        blocks = full if len(self.walls_ns) == arms else 0
-        for timings in (*self.walls_ns.values(), *self.exit_codes.values()):
-            del timings[blocks:]
-
-    def estimate(self, arm: str) -> Estimate | None:
-        return paired(self.walls_ns.get(UNCHANGED, ()), self.walls_ns.get(arm, ()))
-
-    def block_s(self) -> float:
-        """How long one block takes, from the slowest run of each arm."""
-        return sum(max(walls) for walls in self.walls_ns.values() if walls) / 1e9
+    @property
+    def took_s(self) -> float:
+        return sum(timed.wall_ns for timed in self.runs.values()) / 1e9
 
 
 class TrialRunner:
@@ -87,14 +81,16 @@ class TrialRunner:
     ) -> None:
         self._scratch, self._progress, self._clock = scratch, progress, clock
         self._deadline_s = clock() + budget_s
-        self._tally = _Tally()
+        self._done: list[_Block] = []
         self._kinds: dict[str, Kind] = {}
         self._refused: dict[str, str] = {}
         unchanged = situation.unchanged
+        self._limit_s = _limit_s(situation)
         self._variants: dict[str, Variant] = {UNCHANGED: unchanged, AGAIN: unchanged}
         self._may_filter = seccomp.probe() is None
         if self._may_filter:
             self._variants[PLACEBO] = unchanged.but(child=unchanged.child.under("placebo"))
+        self._controls = tuple(self._variants)
         for kind in kinds:
             self._admit(kind, situation)
 
@@ -111,7 +107,6 @@ class TrialRunner:
             stopped = INTERRUPTED
         except CANNOT_RUN as why:
             stopped = f"stopped, since a run was no longer possible: {why}"
-        self._tally.drop_unfinished(len(self._variants))
         return self._result(stopped)
 
     def variant(self, name: str) -> Variant:
@@ -127,6 +122,8 @@ class TrialRunner:
 
     def _run_arm(self, variant: Variant, title: str, block: int) -> Timed:
         def tick(elapsed_s: float) -> None:
+            if elapsed_s > self._limit_s:
+                raise NotApplicableError(f"{title}: not at an end after {self._limit_s:.0f} s")
             self._progress.running(title, block, elapsed_s)
 
         tick(0.0)
@@ -149,18 +146,39 @@ class TrialRunner:
 
     def _blocks(self) -> str:
         """Run blocks; returns which rule ended them."""
-        order = list(self._variants)
-        for block in range(1, MAX_PAIRS + 1):
-            if block > 1 and self._clock() + self._tally.block_s() > self._deadline_s:
-                return f"the budget was spent after {plural_blocks(block - 1)}"
-            random.shuffle(order)
-            for name in order:
-                timed = self._run_arm(self._variants[name], self._title(name), block)
-                self._tally.add(name, timed)
+        for number, control in zip(range(1, MAX_PAIRS + 1), self._control_order(), strict=False):
+            longest_s = max((block.took_s for block in self._done), default=0.0)
+            if self._done and self._clock() + longest_s > self._deadline_s:
+                return f"the budget was spent after {plural_blocks(number - 1)}"
+            self._done.append(self._block(number, control))
             self._tell()
-            if all(self._is_settled(name) for name in self._kinds):
-                return f"settled after {plural_blocks(block)}"
+            if number >= len(self._controls) and all(map(self._is_settled, self._kinds)):
+                return f"settled after {plural_blocks(number)}"
         return f"{MAX_PAIRS} blocks were run, which is the most"
+
+    def _control_order(self) -> Iterator[str]:
+        """Every control once in random order, and again, and so on."""
+        while True:
+            yield from random.sample(self._controls, len(self._controls))
+
+    def _block(self, number: int, control: str) -> _Block:
+        order = [control, *self._kinds]
+        random.shuffle(order)
+        runs = {
+            name: self._run_arm(self._variants[name], self._title(name), number) for name in order
+        }
+        return _Block(control=control, runs=runs)
+
+    def _walls_ns(self, arm: str) -> tuple[int, ...]:
+        return tuple(block.runs[arm].wall_ns for block in self._done if arm in block.runs)
+
+    def _estimate(self, kind: str) -> Estimate | None:
+        """How much a treatment saved against its block's control, whichever that was."""
+        return paired([block.control_ns for block in self._done], self._walls_ns(kind))
+
+    def _against_unchanged(self, arm: str) -> Estimate | None:
+        """One control against another: what noise, or the wrapper alone, looks like."""
+        return paired(self._walls_ns(UNCHANGED), self._walls_ns(arm))
 
     def _title(self, name: str) -> str:
         kind = self._kinds.get(name)
@@ -168,42 +186,51 @@ class TrialRunner:
 
     def _tell(self) -> None:
         for name, kind in self._kinds.items():
-            if estimate := self._tally.estimate(name):
+            if estimate := self._estimate(name):
                 self._progress.found(kind, estimate)
 
     def _is_settled(self, name: str) -> bool:
-        wall_ns = median_ns(self._tally.walls_ns[UNCHANGED])
-        return is_settled(self._tally.estimate(name), wall_ns)
+        wall_ns = median_ns([block.control_ns for block in self._done])
+        return is_settled(self._estimate(name), wall_ns)
 
     def _result(self, stopped: str) -> Trial:
         refused = (
             Experiment(id=name, outcome="not_applicable", why=why)
             for name, why in self._refused.items()
         )
-        tally = self._tally
         return Trial(
-            arms=tuple(
-                Arm(name=name, walls_ns=tuple(walls), exit_codes=tuple(tally.exit_codes[name]))
-                for name, walls in tally.walls_ns.items()
-                if walls
-            ),
+            arms=tuple(self._arm(name) for name in self._variants if self._walls_ns(name)),
             experiments=(*(self._measured(name) for name in self._kinds), *refused),
-            same_against_same=tally.estimate(AGAIN),
-            placebo=tally.estimate(PLACEBO),
+            same_against_same=self._against_unchanged(AGAIN),
+            placebo=self._against_unchanged(PLACEBO),
             stopped=stopped,
+        )
+
+    def _arm(self, name: str) -> Arm:
+        runs = [block.runs[name] for block in self._done if name in block.runs]
+        return Arm(
+            name=name,
+            walls_ns=tuple(timed.wall_ns for timed in runs),
+            exit_codes=tuple(timed.exit_code for timed in runs),
         )
 
     def _measured(self, name: str) -> Experiment:
         shown = self._variants[name].shown
-        estimate = self._tally.estimate(name)
+        estimate = self._estimate(name)
         if estimate is None:
             return Experiment(id=name, outcome="out_of_budget", why="too few runs", command=shown)
-        codes = self._tally.exit_codes
-        ours, theirs = sorted(set(codes[UNCHANGED])), sorted(set(codes[name]))
+        ours = sorted({block.runs[block.control].exit_code for block in self._done})
+        theirs = sorted({block.runs[name].exit_code for block in self._done})
         if ours != theirs:
             why = f"it ended with exit code {theirs}, the unchanged command with {ours}"
             return Experiment(id=name, outcome="failed", why=why, command=shown)
         return Experiment(id=name, outcome="measured", command=shown, estimate=estimate)
+
+
+def _limit_s(situation: Situation) -> float:
+    """No run may take longer: what takes five times the observed run is another run."""
+    run = situation.evidence.run
+    return max(_LEAST_LIMIT_S, _LIMIT_RATIO * (run.end_ns - run.start_ns) / 1e9)
 
 
 def plural_blocks(count: int) -> str:

@@ -22,6 +22,8 @@ from kubelag.lab.processes import Identity
 
 SURVIVES_REBOOT = frozenset({"directory"})
 """Kinds that are still there after a reboot; pids and devices mean something else by then."""
+ROUNDS = 5
+"""How often marked processes are looked for: one that is ended may just have started another."""
 
 
 def check_kind(kind: str) -> None:
@@ -67,12 +69,15 @@ def end_marked(token: str, spared: Collection[int] = ()) -> str:
     Returns:
         Which one is still there; empty where none is.
     """
-    try:
-        processes.end(processes.find_marked(token, spared))
-    except LabError as error:
-        return error.message
-    left = processes.find_marked(token, spared)  # ending one must not have started another
-    return f"process {left[0].pid} still runs" if left else ""
+    for _ in range(ROUNDS):
+        found = processes.find_marked(token, spared)
+        if not found:
+            return ""
+        try:
+            processes.end(found)
+        except LabError as error:
+            return error.message
+    return f"process {found[0].pid} and its like start again and again"
 
 
 def _undoing() -> Mapping[str, Callable[[Mapping[str, Any]], None]]:

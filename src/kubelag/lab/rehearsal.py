@@ -30,7 +30,7 @@ class Rehearsed:
 
 
 def rehearse(
-    fault: Fault, environment: Mapping[str, str], teller: Teller, budget_s: float
+    fault: Fault, environment: Mapping[str, str], teller: Teller, budget_s: float | None
 ) -> Rehearsed:
     """Make it slow, explain it, make it as before.
 

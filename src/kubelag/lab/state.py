@@ -28,6 +28,8 @@ LOCK = "lock"
 STATE_VARIABLE = "KUBELAG_LAB_STATE"
 """Set by `kubelag lab env`, which gives a shell another HOME than the one the lab was made from."""
 TOKEN_BYTES = 12
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals that ask a process to end: Ctrl-C, a polite request, a terminal that goes away."""
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -291,14 +293,14 @@ def _boot_id() -> str:
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Hold Ctrl-C and a polite end back until the clean-up is through; both come after it."""
+    """Hold back what asks us to end until the clean-up is through; it comes after that."""
     held: list[int] = []
     with ExitStack() as restoring:
         # Tools that are started meanwhile inherit the mask, so that Ctrl-C spares them as well.
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
         if threading.current_thread() is threading.main_thread():
             # Another thread may get the signal in our place, and Python would interrupt us still.
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in ENDINGS:
                 former = signal.signal(number, lambda caught, _: held.append(caught))
                 restoring.callback(signal.signal, number, former)
         restoring.callback(signal.pthread_sigmask, signal.SIG_SETMASK, mask)

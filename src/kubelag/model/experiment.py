@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
+CONTROLS = ("unchanged", "unchanged_again", "placebo")
+"""Arms in which nothing is removed; each block has one of them."""
+
 Outcome = Literal["measured", "not_applicable", "failed", "out_of_budget"]
 
 
@@ -64,6 +67,11 @@ class Trial:
     def experiment(self, name: str) -> Experiment | None:
         """The named experiment, None where it was not considered."""
         return next((one for one in self.experiments if one.id == name), None)
+
+    @property
+    def control_walls_ns(self) -> tuple[int, ...]:
+        """Every run in which nothing was removed."""
+        return tuple(wall for arm in self.arms if arm.name in CONTROLS for wall in arm.walls_ns)
 
     def arm(self, name: str) -> Arm | None:
         """The named arm, None where it did not run."""

@@ -110,6 +110,13 @@ def _arm(arm: ProofArm, proof: Proof) -> Bar:
 
 def _noise(proof: Proof) -> str:
     """What the same comparison shows where nothing is removed: the measure of all the others."""
+    if proof.same_against_same_s is None:
+        walls_s = [wall for arm in proof.arms if arm.name in _CONTROLS for wall in arm.walls_s]
+        spread = units.duration(max(walls_s) - min(walls_s)) if walls_s else "unknown"
+        return (
+            "Medians [fastest to slowest]. Noise of this machine: the runs with nothing removed "
+            f"differ by {spread}"
+        )
     return (
         "Medians [fastest to slowest]. Noise of this machine (95 %): unchanged against itself "
         f"{_control(proof.same_against_same_s)}, placebo {_control(proof.placebo_s)}"
