@@ -5,15 +5,11 @@ A ratio is the median over rounds of watched / unwatched in the same round, with
 interval. The wall time is the command's own, from its exec to its end; what an observer needs
 before and after that is the column "around".
 
-    python bench/observers.py --kubectl /usr/bin/kubectl --rounds 15
+    python bench/observers.py --rounds 15
 """
 
-import argparse
 import dataclasses
-import datetime as dt
-import json
 import os
-import platform
 import random
 import shutil
 import statistics
@@ -24,19 +20,30 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
-
-from kubelag.lab.control_plane.embedded import start_embedded
-from kubelag.lab.control_plane.options import ControlPlaneOptions
 from kubelag.model.evidence import Look
 from kubelag.observe import syscalls, tracefs
 from kubelag.observe.host import HostSampler
 from kubelag.observe.process_tree import TreeSampler
 from kubelag.observe.recorders import TracefsAttacher
 from kubelag.observe.session import Recorder
+from measuring import (
+    MEMORY,
+    Goal,
+    Table,
+    clients,
+    control_plane,
+    end_cleanly,
+    finish,
+    interval,
+    machine,
+    machine_line,
+    parser,
+    scratch,
+)
 
 BASE = "unwatched"
-RESAMPLES = 4_000
+LIMITS = {"strace narrow": 1.15, "tracefs narrow": 1.05}
+"""What watching may cost without root, and with root."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +153,7 @@ def measure(
     for number in range(rounds + 1):
         random.shuffle(order)
         for name in order:
-            cache = tempfile.mkdtemp(prefix="kubelag-bench-", dir="/dev/shm")
+            cache = tempfile.mkdtemp(prefix="kubelag-bench-", dir=MEMORY)
             try:
                 one = chosen[name]([kubectl, f"--cache-dir={cache}", "get", "nodes"], env)
             finally:
@@ -158,87 +165,108 @@ def measure(
     return results
 
 
-def interval(values: Sequence[float]) -> tuple[float, float, float]:
-    """Median with a percentile bootstrap 95 % interval."""
-    data = np.asarray(values)
-    draws = np.random.default_rng(1).choice(data, (RESAMPLES, len(data)))
-    low, high = np.percentile(np.median(draws, axis=1), [2.5, 97.5])
-    return float(np.median(data)), float(low), float(high)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One arm, summed up."""
+
+    arm: str
+    median_s: float
+    ratio: float
+    ci95: tuple[float, float]
+    around_s: float
+    events: int
+    lost: int
+
+    def cells(self) -> tuple[str, ...]:
+        """As it is printed."""
+        low, high = self.ci95
+        return (
+            self.arm,
+            f"{self.median_s:.3f} s",
+            f"{self.ratio:.2f}",
+            f"[{low:.2f}, {high:.2f}]",
+            f"{self.around_s:.3f} s",
+            f"{self.events}",
+            f"{self.lost}",
+        )
 
 
-def rows(results: dict[str, list[Measured]]) -> list[dict[str, object]]:
+def rows(results: dict[str, list[Measured]]) -> list[Row]:
     """One row an arm, as it is printed and saved."""
     base = [one.wall_s for one in results[BASE]]
-    table: list[dict[str, object]] = []
+    table: list[Row] = []
     for name, runs in results.items():
         ratios = [one.wall_s / other for one, other in zip(runs, base, strict=True)]
         ratio, low, high = interval(ratios)
         table.append(
-            {
-                "arm": name,
-                "median_s": round(statistics.median(one.wall_s for one in runs), 4),
-                "ratio": round(ratio, 3),
-                "ci95": [round(low, 3), round(high, 3)],
-                "around_s": round(statistics.median(one.around_s for one in runs), 4),
-                "events": round(statistics.median(one.events for one in runs)),
-                "lost": sum(one.lost for one in runs),
-            }
+            Row(
+                arm=name,
+                median_s=statistics.median(one.wall_s for one in runs),
+                ratio=ratio,
+                ci95=(low, high),
+                around_s=statistics.median(one.around_s for one in runs),
+                events=round(statistics.median(one.events for one in runs)),
+                lost=sum(one.lost for one in runs),
+            )
         )
     return table
 
 
-def show(table: list[dict[str, object]]) -> None:
+def show(table: list[Row]) -> None:
     """The table for people."""
-    print(
-        f"{'arm':<18}{'median':>9}{'ratio':>8}  {'95 %':<16}{'around':>8}{'events':>8}{'lost':>6}"
+    header = ("arm", "median", "ratio", "95 %", "around", "events", "lost")
+    for cells in (header, *(row.cells() for row in table)):
+        print(f"{cells[0]:<18}" + "".join(f"{cell:>14}" for cell in cells[1:]))
+
+
+def goals_of(client: str, table: list[Row]) -> list[Goal]:
+    """The promises about watching; an arm that could not run has no figure."""
+    found = {row.arm: row for row in table}
+    goals = []
+    for arm, limit in LIMITS.items():
+        row = found.get(arm)
+        what = f"watched ÷ unwatched, {arm}, {client}"
+        if row is None:
+            note = "not possible on this machine"
+            goals.append(Goal(what=what, unit="x", limit=limit, value=None, note=note))
+            continue
+        goals += [
+            Goal(what=what, unit="x", limit=limit, value=row.ratio, ci95=row.ci95),
+            Goal(what=f"events lost, {arm}, {client}", unit="", limit=0, value=row.lost),
+        ]
+    return goals
+
+
+def table_of(client: str, table: list[Row], rounds: int) -> Table:
+    """The figures behind the goals."""
+    return Table(
+        title=f"{client}, {rounds} interleaved rounds",
+        header=("observer", "median", "ratio", "95 %", "around", "events", "lost"),
+        rows=tuple(row.cells() for row in table),
     )
-    for row in table:
-        print(
-            f"{row['arm']:<18}{row['median_s']:>8.3f}s{row['ratio']:>8.3f}  "
-            f"{row['ci95']!s:<16}{row['around_s']:>7.3f}s{row['events']:>8}{row['lost']:>6}"
-        )
-
-
-def _machine() -> dict[str, object]:
-    return {
-        "date": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-        "kernel": platform.release(),
-        "processors": os.cpu_count(),
-        "load_1min": os.getloadavg()[0],
-        "python": platform.python_version(),
-        "strace": _first_line(["strace", "-V"]),
-    }
-
-
-def _first_line(argv: list[str]) -> str:
-    if shutil.which(argv[0]) is None:
-        return "not installed"
-    out = subprocess.run(argv, capture_output=True, text=True, check=False).stdout
-    return out.partition("\n")[0]
 
 
 def main() -> None:
-    """Run it all and print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--kubectl", action="append", required=True, help="may be given again")
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--output", type=Path, help="where to save the figures as JSON")
-    options = parser.parse_args()
-    machine = _machine()
-    print(" · ".join(f"{name} {value}" for name, value in machine.items()))
-    tables: dict[str, list[dict[str, object]]] = {}
-    with tempfile.TemporaryDirectory(prefix="kubelag-bench-") as directory:
-        lab = start_embedded(Path(directory) / "lab", ControlPlaneOptions())
-        try:
-            for kubectl in options.kubectl:
-                results = measure(kubectl, lab.kubeconfig(), options.rounds, arms())
-                tables[kubectl] = rows(results)
-                print(f"\n{kubectl}, {options.rounds} rounds")
-                show(tables[kubectl])
-        finally:
-            lab.stop()
-    if options.output:
-        options.output.write_text(json.dumps({"machine": machine, "tables": tables}, indent=2))
+    """Run it all, print and save."""
+    options = parser(__doc__, rounds=15).parse_args()
+    end_cleanly()
+    facts = machine()
+    print(machine_line(facts))
+    goals: list[Goal] = []
+    tables: list[Table] = []
+    raw = {}
+    with scratch() as directory, control_plane(directory) as kubeconfig:
+        for client in clients(options.kubectl):
+            results = measure(client.path, kubeconfig, options.rounds, arms())
+            table = rows(results)
+            print(f"\n{client.name}, {options.rounds} rounds")
+            show(table)
+            goals += goals_of(client.name, table)
+            tables.append(table_of(client.name, table, options.rounds))
+            raw[client.name] = {
+                name: [dataclasses.asdict(one) for one in runs] for name, runs in results.items()
+            }
+    finish(options.output, facts, goals, tables, raw)
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ class User:
         )
 
     def interrupts(
-        self, *words: str, at: str, once_runs: str = ""
+        self, *words: str, at: str, once_runs: str = "", by: signal.Signals = signal.SIGINT
     ) -> "subprocess.CompletedProcess[str]":
         """Press Ctrl-C as soon as it says that it is at this point, and has started a program."""
         with subprocess.Popen(
@@ -68,7 +68,7 @@ class User:
                 before.append(line)
                 if line.startswith(f"kubelag: {at}"):
                     assert is_met_within(lambda: self.has_started(once_runs), TIMEOUT_S)
-                    os.killpg(process.pid, signal.SIGINT)
+                    os.killpg(process.pid, by)
                     break
             out, err = process.communicate(timeout=TIMEOUT_S)
         return subprocess.CompletedProcess(words, process.returncode, out, "".join(before) + err)
@@ -168,6 +168,19 @@ def test_ctrl_c_during_a_fault_leaves_nothing(
     if fault == "discovery_cache_fsync" and (obstacle := why_no_slow_disk()):
         pytest.skip(obstacle)
     done = user.interrupts("run", fault, at=at, once_runs=once_runs)
+    assert done.returncode == 128 + signal.SIGINT, done.stderr
+    assert "Traceback" not in done.stderr
+    assert user.left() == []
+
+
+@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGHUP])
+def test_a_terminal_that_goes_away_during_a_fault_leaves_nothing(
+    user: User, by: signal.Signals
+) -> None:
+    once_runs = "lab-login"
+    done = user.interrupts(
+        "run", "credential_plugin_slow", at="watching one run", once_runs=once_runs, by=by
+    )
     assert done.returncode == 128 + signal.SIGINT, done.stderr
     assert "Traceback" not in done.stderr
     assert user.left() == []

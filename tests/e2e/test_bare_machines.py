@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -121,7 +121,7 @@ def test_a_home_that_takes_no_files_is_the_cause_and_no_accident(
 
 
 @pytest.fixture
-def nobody(kubeconfig: Path, old_kubectl: Path, home: Path) -> Iterator[Callable[[str], Program]]:
+def nobody(kubeconfig: Path, old_kubectl: Path) -> Iterator[Program]:
     """The program as an ordinary user, who has a home, a kubeconfig and a kubectl of his own."""
     if os.geteuid() != 0:
         pytest.skip("only root can become somebody else")
@@ -135,25 +135,30 @@ def nobody(kubeconfig: Path, old_kubectl: Path, home: Path) -> Iterator[Callable
         "HOME": str(place),
         "KUBECONFIG": str(place / "config"),
         "PATH": "/usr/bin:/bin",
-        "PYTHONPATH": ":".join(path for path in sys.path if path),
+        "PYTHONPATH": _packages(),
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     user = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
     program = Program(env=env, argv=(*user, python, "-m", "kubelag"))
-    yield program
-    assert program.left() == []
-    shutil.rmtree(place)
-    assert home.exists()
+    try:
+        yield program
+        assert program.left() == []
+    finally:
+        shutil.rmtree(place)
+
+
+def _packages() -> str:
+    """Where our packages are, without the standard library of this Python."""
+    return ":".join(path for path in sys.path if path and not path.startswith(sys.base_prefix))
 
 
 def _python_for_everybody() -> str:
     """A Python of the same version that any user may run: ours may be in somebody's home."""
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    path = [part for part in sys.path if part and "site-packages" in part]
     for python in (sys.executable, f"/usr/bin/{version}", f"/usr/local/bin/{version}"):
         tried = subprocess.run(
             ["setpriv", f"--reuid={NOBODY}", "--clear-groups", python, "-c", "import msgspec"],
-            env={"PYTHONPATH": ":".join(path)},
+            env={"PYTHONPATH": _packages()},
             capture_output=True,
             check=False,
         )

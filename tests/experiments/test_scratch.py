@@ -1,6 +1,8 @@
 """Private caches: same file system, right state, nothing left, nothing of the user's touched."""
 
+import errno
 import os
+import shutil
 from contextlib import suppress
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import pytest
 
 from evidence import cache
 from kubelag.experiments.contract import NotApplicableError
-from kubelag.experiments.scratch import Scratch, sweep
+from kubelag.experiments.scratch import Scratch, own_prefix, sweep
 
 
 @pytest.fixture
@@ -76,17 +78,63 @@ def test_everything_is_gone_afterwards_whatever_happened(root: Path) -> None:
 
 
 def test_what_a_killed_run_left_is_swept_and_what_a_living_one_uses_is_not(tmp_path: Path) -> None:
-    dead, alive = tmp_path / ".kubelag-4194999-abc", tmp_path / f".kubelag-{os.getpid()}-abc"
+    alive = tmp_path / f"{own_prefix()}abc"
+    dead = tmp_path / alive.name.replace(f"-{os.getpid()}-", "-4194999-")
+    elsewhere = tmp_path / ".kubelag-0123abcd-4194999-abc"
     stranger = tmp_path / ".kubelag-notes"
-    for path in (dead, alive, stranger):
+    for path in (dead, alive, elsewhere, stranger):
         path.mkdir()
     sweep(tmp_path)
-    assert (dead.exists(), alive.exists(), stranger.exists()) == (False, True, True)
+    assert not dead.exists()
+    assert all(path.exists() for path in (alive, elsewhere, stranger))
 
 
 def test_the_users_own_cache_is_used_only_where_it_is_asked_for(root: Path) -> None:
     with of(root, "unwritable") as scratch:
         assert scratch.place("own") is None
+
+
+def no_space(_source: str, _target: str) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_half_a_copy_of_the_users_cache_is_none(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "copy2", no_space)
+    with (
+        of(root) as scratch,
+        pytest.raises(NotApplicableError, match="there is no room for a copy"),
+    ):
+        scratch.snapshot(cold=False)
+    assert sorted(path.name for path in root.parent.iterdir()) == ["cache"]
+
+
+def test_half_a_copy_of_a_kept_cache_is_none(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with of(root) as scratch:
+        scratch.snapshot(cold=False)
+        monkeypatch.setattr(shutil, "copy2", no_space)
+        with pytest.raises(NotApplicableError, match="there is no room for a copy"):
+            scratch.place("as_observed")
+
+
+def test_what_the_client_could_not_read_either_is_left_out(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = shutil.copy2
+
+    def closed(source: str, target: str) -> None:
+        if source.endswith("serverresources.json"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        copy(source, target)
+
+    monkeypatch.setattr(shutil, "copy2", closed)
+    with of(root) as scratch:
+        scratch.snapshot(cold=False)
+        place = scratch.place("as_observed")
+        assert place is not None
+        names = {path.name for path in place.rglob("*") if path.is_file()}
+    assert names == {"aa"}
 
 
 def test_where_nothing_can_be_written_it_says_so() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubelag.kube.redact import redact_argv, redact_text
+from kubelag.kube.redact import outline_argv, redact_argv, redact_text
 from kubelag.kube.secret import Secret
 
 PLANTED = "PLANTED5ecretValue"
@@ -127,3 +127,23 @@ def test_a_secret_is_in_no_repr_and_cannot_be_written_anywhere() -> None:
     for write in (pickle.dumps, msgspec.json.encode, json.dumps, asdict):
         with pytest.raises(TypeError):
             write(holder)
+
+
+@pytest.mark.parametrize(
+    ("argv", "is_kubectl", "outline"),
+    [
+        ("kubectl delete pod x -n y", True, "kubectl delete pod x -n y"),
+        (
+            "kubectl set env deploy/a DB_PASS=hunter2 --env=K=v",
+            True,
+            "kubectl set env deploy/a DB_PASS=REDACTED --env=REDACTED",
+        ),
+        ("helm install a --set pw=hunter2", False, "helm install REDACTED --set REDACTED"),
+        ("mysql -phunter2 -e x", False, "mysql -pREDACTED -e REDACTED"),
+        ("curl -u user:pass http://x", False, "curl -u REDACTED REDACTED"),
+    ],
+)
+def test_a_command_that_may_carry_data_is_only_outlined(
+    argv: str, is_kubectl: bool, outline: str
+) -> None:
+    assert " ".join(outline_argv(argv.split(), is_kubectl=is_kubectl)) == outline

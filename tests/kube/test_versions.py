@@ -28,7 +28,7 @@ def test_a_version_is_read_as_the_client_writes_it(text: str, version: Version |
     ("text", "has_fix"),
     [("v1.24.17", False), ("v1.25.0", True), ("1.36.4", True), ("1.20.5+really1.20.2", False)],
 )
-def test_the_fsync_fix_came_with_1_25(text: str, has_fix: bool) -> None:  # noqa: FBT001 -- a column of the table
+def test_the_fsync_fix_came_with_1_25(text: str, has_fix: bool) -> None:
     assert has_fsync_fix(text) is has_fix
 
 

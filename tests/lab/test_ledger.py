@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,18 +49,43 @@ def test_a_ledger_is_undone_when_its_owner_is_interrupted(tmp_path: Path) -> Non
     assert not (tmp_path / "made").exists()
 
 
+@pytest.fixture
+def another_thread() -> Iterator[None]:
+    """One that the kernel may give our signals to, as the thread that draws the progress."""
+    ended = threading.Event()
+    thread = threading.Thread(target=ended.wait)
+    thread.start()
+    yield
+    ended.set()
+    thread.join()
+
+
+@pytest.mark.usefixtures("another_thread")
 def test_ctrl_c_during_the_clean_up_waits_until_it_is_through(
     ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = ledger.make_directory(tmp_path / "first")
     ledger.make_directory(tmp_path / "second")
-    monkeypatch.setattr(
-        "kubelag.lab.reaper.processes.end", lambda _: os.kill(os.getpid(), signal.SIGINT)
-    )
+
+    def find_none(*_: object) -> tuple[()]:
+        os.kill(os.getpid(), signal.SIGINT)
+        return ()
+
+    monkeypatch.setattr("kubelag.lab.reaper.processes.find_marked", find_none)
     with pytest.raises(KeyboardInterrupt):
         ledger.reap()
     assert not first.exists()
     assert ledger.entries == ()
+
+
+def test_a_process_that_starts_another_when_it_is_ended_leaves_none(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    again = "trap 'sleep 600 & exit' TERM; sleep 600 & wait"
+    environment = os.environ | ledger.environment
+    spawn(("sh", "-c", again), log=tmp_path / "log", environment=environment)
+    ledger.reap()
+    assert find_marked(ledger.token) == ()
 
 
 def test_only_what_was_made_between_two_marks_is_undone(ledger: Ledger, tmp_path: Path) -> None:

@@ -118,6 +118,7 @@ def test_a_part_that_does_not_come_up_leaves_nothing(
 
 KILLED = """
 import os, signal, sys
+from kubelag.lab.control_plane import embedded, envtest
 from kubelag.lab.session import Wish, bring_up
 from kubelag.lab.state import Ledger
 
@@ -130,8 +131,10 @@ def say(text):
     if text.startswith(last):
         kill_me()
 
-if last in ("complete", "made_process"):
-    setattr(Ledger, last, kill_me)
+if last == "wait_ready":
+    embedded.wait_ready = envtest.wait_ready = kill_me
+if last == "complete":
+    Ledger.complete = kill_me
 bring_up(Wish(control_plane=kind, disk=disk, fsync_ms=5), os.environ, say)
 """
 
@@ -153,10 +156,10 @@ def kill_while_coming_up(state: Path, kind: str, disk: str, last: str) -> str:
     ("kind", "disk", "last"),
     [
         ("embedded", "auto", "the disk is"),
-        ("embedded", "none", "made_process"),
+        ("embedded", "none", "wait_ready"),
         ("embedded", "auto", "complete"),
         pytest.param(
-            *("envtest", "none", "made_process"),
+            *("envtest", "none", "wait_ready"),
             marks=pytest.mark.skipif(
                 not os.environ.get(ASSETS_VARIABLE), reason=f"{ASSETS_VARIABLE} is not set"
             ),

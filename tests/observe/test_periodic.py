@@ -59,7 +59,7 @@ def test_a_dear_sample_lowers_the_pace() -> None:
 
 
 @pytest.mark.parametrize("stopped", [True, False])
-def test_the_cost_is_a_share(stopped: bool) -> None:  # noqa: FBT001 - a parametrised case
+def test_the_cost_is_a_share(stopped: bool) -> None:
     pace = Periodic(tick=lambda: None, interval_s=60, name="test")
     pace.start()
     if stopped:

@@ -15,9 +15,12 @@ from program import script
 
 needs_strace = pytest.mark.skipif(syscalls.probe() is not None, reason=str(syscalls.probe()))
 
-SYNC = (
-    "import os; fd = os.open('{}', os.O_CREAT | os.O_WRONLY); os.fsync(fd); os.rename('{}', '{}')"
-)
+SYNC = """
+import os
+fd = os.open({before!r}, os.O_CREAT | os.O_WRONLY)
+os.fsync(fd)
+os.rename({before!r}, {after!r})
+"""
 
 
 def record(
@@ -41,7 +44,7 @@ def test_a_sync_and_a_rename_are_seen_with_their_files_and_times(tmp_path: Path)
     before, after = tmp_path / "before", tmp_path / "after"
     start_ns = time.time_ns()
     code, calls, processes, look = record(
-        *python(SYNC.format(str(before), str(after))),
+        *python(SYNC.format(before=str(before), after=str(after))),
     )
     end_ns = time.time_ns()
     assert code == 0

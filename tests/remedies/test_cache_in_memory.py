@@ -191,7 +191,7 @@ def test_whatever_was_there_is_there_again(  # noqa: PLR0917 -- fixtures
     home: Path,
     snapshot: Snap,
     former: Callable[[Path], None],
-    is_exchange_possible: bool,  # noqa: FBT001 -- a parameter of the test
+    is_exchange_possible: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if not is_exchange_possible:

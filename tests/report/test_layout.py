@@ -13,7 +13,7 @@ def lines(*blocks: Block, columns: int = 40, hyperlinks: bool = False) -> list[s
     return ["".join(span.text for span in line) for line in _laid(blocks, columns, hyperlinks)]
 
 
-def _laid(blocks: Iterable[Block], columns: int, hyperlinks: bool) -> list:  # noqa: FBT001
+def _laid(blocks: Iterable[Block], columns: int, hyperlinks: bool) -> list:
     return list(lay_out(blocks, columns, hyperlinks=hyperlinks))
 
 

@@ -23,7 +23,15 @@ Sources
     kubernetes/kubernetes issue 78664 (NFS homes); openshift/origin issue 17441 (network drive).
 """
 
-from kubelag.causes.contract import Case, could_not_look, hidden, spent_in, unknown, unplaced
+from kubelag.causes.contract import (
+    Case,
+    could_not_look,
+    hidden,
+    lost_syscalls,
+    spent_in,
+    unknown,
+    unplaced,
+)
 from kubelag.causes.disk_facts import disk_facts
 from kubelag.model.evidence import Syscall
 from kubelag.model.units import counted, seconds, share_of
@@ -57,7 +65,7 @@ class CacheMetadataSlow:
 
     def judge(self, case: Case) -> Judgement:
         """Compare the time in cache file calls with the wall time."""
-        if missing := could_not_look(case, ["syscalls"]):
+        if missing := could_not_look(case, ["syscalls", "cache_directory"]):
             return unknown(ID, "how long cache files took was not seen", missing)
         calls = _cache_calls(case)
         spent_ns = case.union_ns(CACHE_FILES)
@@ -66,9 +74,11 @@ class CacheMetadataSlow:
             return hidden(case, ID, what, CACHE_FILES)
         if case.is_notable(spent_ns):
             return _suspected(case, calls, spent_ns)
-        if case.is_incomplete and _is_narrow(case):
+        if case.is_notable(case.attribution.unexplained_ns) and _is_narrow(case):
             missing = ("every file call: only syncs and renames were watched",)
             return unknown(ID, "other calls on cache files were not watched", missing)
+        if missing := lost_syscalls(case):
+            return unknown(ID, "not every system call was seen", missing)
         astray = unplaced(case, syncs=False)
         if case.is_notable(spent_in(astray)):
             missing = (f"syscalls: the files of calls that took {seconds(spent_in(astray))}",)
@@ -87,7 +97,7 @@ class CacheMetadataSlow:
 
 def _is_narrow(case: Case) -> bool:
     look = case.evidence.look("syscalls")
-    return look is not None and look.how.endswith("narrow")
+    return look is not None and "narrow" in look.how
 
 
 def _cache_calls(case: Case) -> list[Syscall]:

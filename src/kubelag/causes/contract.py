@@ -123,6 +123,12 @@ def could_not_look(case: Case, observers: Sequence[str]) -> tuple[str, ...]:
     return tuple(reasons)
 
 
+def lost_syscalls(case: Case) -> tuple[str, ...]:
+    """That records are missing, where they are: nothing is ruled out by what was lost."""
+    look = case.evidence.look("syscalls")
+    return (f"syscalls: {look.lost:,} records were lost",) if look and look.lost else ()
+
+
 def hidden(case: Case, cause: str, what: str, factor: Factor) -> Judgement:
     """A judgement on time that was spent without anything waiting for it.
 

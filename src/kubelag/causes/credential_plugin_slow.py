@@ -51,12 +51,21 @@ class CredentialPluginSlow:
         if missing := could_not_look(case, ["processes"]):
             return unknown(ID, f"how long {plugin} ran was not seen", missing)
         spent_ns = case.union_ns(CREDENTIAL_PLUGIN)
+        if not spent_ns and _is_sampled(case):
+            missing = (f"processes: samples name the interpreter of a script, not {plugin}",)
+            return unknown(ID, f"how long {plugin} ran was not seen", missing)
         if not case.is_notable(spent_ns):
             return _ruled_out(f"{plugin} took {seconds(spent_ns)}")
         if not case.is_waited_for(CREDENTIAL_PLUGIN):
             what = f"{plugin} took {seconds(spent_ns)}"
             return hidden(case, ID, what, CREDENTIAL_PLUGIN)
         return _suspected(case, plugin, spent_ns)
+
+
+def _is_sampled(case: Case) -> bool:
+    """Whether processes were only sampled: then a script shows as its interpreter."""
+    look = case.evidence.look("processes")
+    return look is not None and look.how.startswith("samples")
 
 
 def _ruled_out(sentence: str) -> Judgement:

@@ -29,6 +29,7 @@ from kubelag.causes.contract import (
     Case,
     could_not_look,
     hidden,
+    lost_syscalls,
     median_ns,
     spent_in,
     unknown,
@@ -63,7 +64,7 @@ class DiscoveryCacheFsync:
 
     def judge(self, case: Case) -> Judgement:
         """Compare the time in cache syncs with the wall time."""
-        if missing := could_not_look(case, ["syscalls"]):
+        if missing := could_not_look(case, ["syscalls", "cache_directory"]):
             return unknown(ID, "whether the client synced its cache was not seen", missing)
         calls = _cache_syncs(case)
         spent_ns = case.union_ns(CACHE_FSYNC)
@@ -73,6 +74,8 @@ class DiscoveryCacheFsync:
                 what = f"{counted(len(astray), 'sync')} of unknown files took long"
                 missing = (f"syscalls: the files of syncs that took {seconds(spent_in(astray))}",)
                 return unknown(ID, what, missing)
+            if missing := lost_syscalls(case):
+                return unknown(ID, "not every system call was seen", missing)
             return _ruled_out(case, [*calls, *astray])
         if not case.is_waited_for(CACHE_FSYNC):
             what = f"{counted(len(calls), 'sync')} in the cache took {seconds(spent_ns)}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from kubelag.cli.ending import INTERRUPTED, ending_as_interrupt
 from kubelag.cli.main import discard_output
-from kubelag.errors import KubelagError, UsageError
+from kubelag.errors import BundleError, KubelagError, UsageError
 
 if TYPE_CHECKING:
     from kubelag.engine.explain import Explained
@@ -127,7 +127,12 @@ def _from_bundle(args: argparse.Namespace) -> int:
     from kubelag.engine.reporting import judge  # noqa: PLC0415 - the same
 
     bundle = load(args.source)
-    _write(Explained(judged=judge(bundle.evidence, all_causes()), trial=bundle.trial), args)
+    try:
+        _write(Explained(judged=judge(bundle.evidence, all_causes()), trial=bundle.trial), args)
+    except (ValueError, OverflowError) as error:
+        raise BundleError(
+            f"{args.source} holds a figure that cannot be ({error})", "save it again"
+        ) from error
     return 0
 
 

@@ -134,6 +134,8 @@ def _env(_args: argparse.Namespace) -> int:
     lab = look(os.environ)
     if lab is None:
         raise LabError("No lab is up", "bring one up: kubelag lab up")
+    # These would lead clients and remedies past the lab's home, to the user's own files.
+    print("unset KUBECACHEDIR XDG_STATE_HOME XDG_CONFIG_HOME")
     for name, value in lab.environment().items():
         print(f"export {name}={shlex.quote(value)}")
     return 0

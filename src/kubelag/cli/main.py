@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import NamedTuple, Protocol
 
 from kubelag import __version__
-from kubelag.errors import KubelagError
+from kubelag.errors import KubelagError, UsageError
 
 
 class Command(NamedTuple):
@@ -74,6 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     wanted = next((word for word in words if not word.startswith("-")), "")
     try:
+        _refuse_lost_directory()
         args = build_parser(wanted).parse_args(words)
         return int(command_module(args.command).run(args))
     except KubelagError as error:
@@ -85,6 +86,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         discard_output()
         return 128 + signal.SIGPIPE
+
+
+def _refuse_lost_directory() -> None:
+    """Everything relative starts there, the client's cache without HOME too."""
+    try:
+        os.getcwd()  # noqa: PTH109 - only whether it is there
+    except FileNotFoundError as error:
+        raise UsageError("the working directory no longer exists", "cd to one that does") from error
 
 
 def discard_output() -> None:

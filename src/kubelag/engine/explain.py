@@ -17,7 +17,6 @@ from kubelag.launch.child import Child
 from kubelag.model.evidence import Evidence
 from kubelag.model.experiment import Trial
 
-
 # Three blocks take three times the observed run and the treatments; both figures are arbitrary.
 _LEAST_BUDGET_S, _BUDGET_RATIO = 120.0, 6.0
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from kubelag.causes.contract import NOTABLE_NS, UNEXPLAINED_RATIO
 from kubelag.engine.setting import Setting
-from kubelag.kube.redact import redact_argv
+from kubelag.kube.redact import outline_argv, redact_argv
 from kubelag.launch.waiting import Tick
 from kubelag.model.evidence import Evidence
 from kubelag.observe import client
@@ -81,7 +81,7 @@ def _evidence(
     config = setting.kubeconfig
     plugin = config.user.exec if config and config.user.auth == "exec" else None
     return Evidence(
-        command=redact_argv(shown),
+        command=_shown(setting, shown),
         cold=cold,
         repeatable=setting.repeatable.is_repeatable,
         repeatable_why=setting.repeatable.why,
@@ -100,3 +100,10 @@ def _evidence(
         host=watched.host,
         credential_plugin=Path(plugin.command).name if plugin else None,
     )
+
+
+def _shown(setting: Setting, argv: tuple[str, ...]) -> tuple[str, ...]:
+    """What a report may say of the command: in full only where it is known to carry no data."""
+    if setting.repeatable.is_repeatable:
+        return redact_argv(argv)
+    return outline_argv(argv, is_kubectl=setting.is_kubectl)

@@ -121,7 +121,7 @@ def _why_unmeasured(judgement: Judgement, trial: Trial) -> str:
     return "not proven; " + ("; ".join(reasons) or trial.stopped or "nothing was run again")
 
 
-def _decide(  # noqa: PLR0911 - one line for each rule reads best as a list
+def _decide(
     judgement: Judgement,
     experiment: Experiment,
     estimate: Estimate,

@@ -46,7 +46,7 @@ class Setting:
     def watched_argv(self) -> tuple[str, ...]:
         """The command with its debug log on, unless the user's own level is high enough."""
         level = parse_command(self.argv).value("v") if self.is_kubectl else None
-        asked = int(level) if level and level.isdigit() else 0
+        asked = int(level) if level and level.isascii() and level.isdigit() else 0
         if not self.has_debug_log or asked >= _LOG_LEVEL:
             return self.argv
         return with_global_flags(self.argv, {"-v": str(_LOG_LEVEL)})

@@ -1,7 +1,8 @@
 """Private cache directories for runs, so that the user's own cache is never touched.
 
 Every directory is made by mkdtemp (0700, a name nobody can guess, never following a link) and
-carries our process id, so that what a killed run left behind is swept by the next one.
+carries our process id and where it holds, so that what a killed run left behind is swept by the
+next one.
 """
 
 import ctypes
@@ -21,7 +22,7 @@ from kubelag.model.evidence import CacheDirectory
 from kubelag.observe.mounts import is_in_memory
 
 _PREFIX = ".kubelag-"
-_NAME = re.compile(re.escape(_PREFIX) + r"(\d+)-")
+_NAME = re.compile(re.escape(_PREFIX) + r"(?P<place>[0-9a-f]+)-(?P<pid>\d+)-")
 # Where Linux keeps files in memory, best first: a place of our own before a shared one.
 _MEMORY_PLACES = ("XDG_RUNTIME_DIR", "/dev/shm", "/run")  # noqa: S108 - see make_directory
 # A discovery cache of 400 group-versions is 3 MB; grown HTTP caches reach gigabytes
@@ -105,7 +106,7 @@ class Scratch:
             raise NotApplicableError("no writable directory for a private cache was found")
         sweep(parent)
         try:
-            made = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=parent))
+            made = Path(tempfile.mkdtemp(prefix=own_prefix(), dir=parent))
         except OSError as error:
             message = f"no private directory could be made in {parent}: {error.strerror}"
             raise NotApplicableError(message) from error
@@ -123,11 +124,26 @@ def memory_place() -> Path | None:
 
 
 def sweep(parent: Path) -> None:
-    """Remove directories of ours whose process is gone."""
+    """Remove directories of ours whose process is gone, as far as we can see processes.
+
+    A shared home holds those of other machines and containers too, whose ids mean nothing here.
+    """
+    here = _place()
     for path in _ours(parent):
         match = _NAME.match(path.name)
-        if match and not Path("/proc", match[1]).exists():
+        if match and match["place"] == here and not Path("/proc", match["pid"]).exists():
             shutil.rmtree(path, ignore_errors=True)
+
+
+def own_prefix() -> str:
+    """How the names of this process's directories begin."""
+    return f"{_PREFIX}{_place()}-{os.getpid()}-"
+
+
+def _place() -> str:
+    """This boot of this machine and this namespace of process ids."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")[:8]
+    return f"{boot}{Path('/proc/self/ns/pid').stat().st_ino:x}"
 
 
 def _ours(parent: Path) -> Iterator[Path]:

@@ -107,3 +107,30 @@ def redact_argv(argv: Sequence[str]) -> tuple[str, ...]:
             words.append(redact_text(word))
         is_value = is_secret_flag and not equals and not is_value
     return tuple(words)
+
+
+def outline_argv(argv: Sequence[str], *, is_kubectl: bool) -> tuple[str, ...]:
+    """The command line of a command that may carry data: any value may be a secret there.
+
+    Of kubectl's the plain words stay (`delete pod x`) and whatever follows a `=` goes
+    (`--env=KEY=REDACTED`). Of any other program, whose flags nobody here knows, only the program,
+    its first word and the names of its flags stay.
+    """
+    redacted = redact_argv(argv)
+    keep = _without_values if is_kubectl else _name_only
+    rest = [keep(word, is_first=at == 0) for at, word in enumerate(redacted[1:])]
+    return (*redacted[:1], *rest)
+
+
+def _without_values(word: str, *, is_first: bool) -> str:  # noqa: ARG001 - as its twin
+    name, equals, _ = word.partition("=")
+    return f"{name}={REDACTED}" if equals else word
+
+
+def _name_only(word: str, *, is_first: bool) -> str:
+    if word.startswith("--"):
+        return _without_values(word, is_first=is_first)
+    if word.startswith("-"):
+        return word if len(word) <= len("-x") else f"{word[:2]}{REDACTED}"
+    is_subcommand = is_first and word.replace("-", "").isalnum()
+    return word if is_subcommand else REDACTED

@@ -163,6 +163,8 @@ class Client:
     """Where PATH led."""
     real_path: str
     """The binary that did the work, after links, wrappers and exec."""
+    executed: str = ""
+    """The same binary by the name that was executed, links unresolved; empty where unknown."""
     wrappers: tuple[str, ...] = ()
     """Programs that ran before the real binary, in order."""
     kind: str = "unknown"

@@ -62,7 +62,9 @@ def identify(
     real = os.path.realpath(last)
     wrappers = executed[: executed.index(last)]
     if not (_has_kubectl_name(last) or _has_kubectl_name(real)):
-        return Client(name=argv0, path=path, real_path=real, wrappers=tuple(wrappers))
+        return Client(
+            name=argv0, path=path, real_path=real, executed=last, wrappers=tuple(wrappers)
+        )
     # Run by the name it was called by: programs of many faces (k3s) look at it.
     answer = ask_version(last, env, timeout_s, child)
     if is_script(real) or answer.is_dispatcher:
@@ -71,6 +73,7 @@ def identify(
         name=argv0,
         path=path,
         real_path=real,
+        executed=last,
         wrappers=tuple(wrappers),
         kind="kubectl" if answer.version else "unknown",
         version=answer.version,

@@ -108,8 +108,8 @@ def _process_spans(evidence: Evidence) -> Iterator[Span]:
 
 def _client_process(evidence: Evidence) -> Process | None:
     """The process that became the real client: the first one, or what a wrapper forked."""
-    real = evidence.client.real_path
-    became = (one for one in evidence.processes if real in one.chain)
+    names = {evidence.client.real_path, evidence.client.executed} - {""}
+    became = (one for one in evidence.processes if names & set(one.chain))
     first = (one for one in evidence.processes if one.parent_pid is None)
     return next(became, None) or next(first, None)
 

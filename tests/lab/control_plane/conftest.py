@@ -1,7 +1,7 @@
 """The two control planes that these tests run against."""
 
+import functools
 import os
-import re
 import ssl
 import subprocess
 from collections.abc import Callable, Iterator
@@ -18,8 +18,10 @@ from kubelag.lab.control_plane.embedded import start_embedded
 from kubelag.lab.control_plane.envtest import ASSETS_VARIABLE, start_envtest
 from kubelag.lab.control_plane.handle import ControlPlane
 from kubelag.lab.control_plane.options import ControlPlaneOptions
+from kubelag.observe.client import ask_version
 
 OPTIONS = ControlPlaneOptions()
+ANSWER_S = 30.0
 SERVERS = ("embedded", pytest.param("envtest", marks=pytest.mark.real))
 
 StartServer = Callable[..., ControlPlane]
@@ -146,6 +148,14 @@ def ask(control_plane: ControlPlane) -> Asker:
     return Asker(control_plane=control_plane)
 
 
+@functools.cache
+def minor_version(kubectl: Path) -> int:
+    """Asked once."""
+    version = ask_version(str(kubectl), {"PATH": os.defpath}, ANSWER_S).version
+    assert version, kubectl
+    return int(version.split(".")[1])
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kubectl:
     """One kubectl with a home of its own."""
@@ -156,10 +166,7 @@ class Kubectl:
     @property
     def minor(self) -> int:
         """20 for v1.20.2."""
-        done = self.run(None, "version", "--client", "--output=json")
-        found = re.search(r'"gitVersion": *"v1\.(\d+)', done.stdout)
-        assert found, done
-        return int(found[1])
+        return minor_version(self.path)
 
     def run(self, kubeconfig: Path | None, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Run it, with no cache but the one in its home."""

@@ -192,7 +192,7 @@ def test_large_bodies_are_compressed_for_those_who_can() -> None:
 
 
 @pytest.mark.parametrize(("is_http2", "longest"), [(True, 4096), (False, 2048)])
-def test_a_length_is_told_as_go_does(is_http2: bool, longest: int) -> None:  # noqa: FBT001
+def test_a_length_is_told_as_go_does(is_http2: bool, longest: int) -> None:
     request = Request(method="GET", path="/x", is_http2=is_http2)
     for length, is_told in ((longest, True), (longest + 1, False)):
         headers, _ = wire_headers(request, Response(status=200, body=b"x" * length), ())

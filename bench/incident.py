@@ -1,0 +1,190 @@
+"""Does the arithmetic hold: predicted against measured saving, and how long a verdict takes.
+
+For every client and latency, `kubelag explain --cold` of `get nodes` on the lab's slow directory,
+with a control plane of 77 group-versions, as a user would run it. The latency is that of one write
+to the disk; an fsync is about three of them (see kubelag.lab.slow_disk).
+
+A prediction is an interval, from the factor's time alone to its union with what runs beside it; its
+middle is compared with the measured saving, both as a part of the observed wall time. Ratios are
+taken within one explanation, whose experiments are interleaved by kubelag itself.
+
+    python bench/incident.py --write-ms 5 --write-ms 20 --write-ms 60
+"""
+
+import dataclasses
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from kubelag.lab.slow_directory import open_slow_directory
+from kubelag.lab.slow_disk import WRITES_PER_FSYNC
+from measuring import (
+    Client,
+    Goal,
+    Table,
+    clients,
+    control_plane,
+    end_cleanly,
+    finish,
+    kubelag,
+    machine,
+    machine_line,
+    parser,
+    run,
+    scratch,
+    tell,
+)
+
+WRITES_MS = (5.0, 20.0, 60.0)
+GOAL_ERROR_RATIO = 0.10
+GOAL_VERDICT_RATIO = 4.0
+INCIDENT_WRITE_MS = 20.0
+"""The latency of the 10 s incident, for which the time to a verdict is promised."""
+INCIDENT_S = 5.0
+"""Only a run this long is the incident; a short run has little time to be compared with."""
+ACCUSED = ("proven", "likely", "contributing")
+BUDGET_S = 180.0
+"""What users have; in proportion more where the disk is slower than the incident's."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One explanation."""
+
+    client: str
+    write_ms: float
+    fsync_ms: float
+    """As measured on the directory after mounting."""
+    wall_s: float
+    whole_s: float
+    headline: str
+    cause: str
+    verdict: str
+    predicted_s: tuple[float, float] | None
+    saving_s: float | None
+    saving_ci95_s: tuple[float, float] | None
+    pairs: int
+
+    @property
+    def error_ratio(self) -> float | None:
+        """Distance of prediction and measurement, as a part of the wall time."""
+        if self.predicted_s is None or self.saving_s is None:
+            return None
+        return abs(sum(self.predicted_s) / 2 - self.saving_s) / self.wall_s
+
+
+def explain(client: Client, kubeconfig: Path, write_ms: float) -> Case:
+    """Explain one cold run on a new slow directory."""
+    fsync_ms = write_ms * WRITES_PER_FSYNC
+    budget_s = BUDGET_S * max(1.0, write_ms / INCIDENT_WRITE_MS)
+    with scratch() as parts, open_slow_directory(parts / "disk", fsync_ms=fsync_ms) as slow:
+        home = slow.path / "home"
+        home.mkdir(mode=0o700)
+        report = parts / "report.json"
+        env = {**os.environ, "HOME": os.fspath(home), "KUBECONFIG": os.fspath(kubeconfig)}
+        argv = [kubelag(), "explain", "--cold", "-q", f"--budget={budget_s:g}"]
+        argv += ["--format=json", f"--output={report}", client.path, "get", "nodes"]
+        begin = time.perf_counter()
+        run(argv, env)
+        whole_s = time.perf_counter() - begin
+        said = json.loads(report.read_text())
+    return case_of(client, write_ms, slow.fsync_ms, whole_s, said)
+
+
+def case_of(
+    client: Client, write_ms: float, fsync_ms: float, whole_s: float, said: dict[str, Any]
+) -> Case:
+    """What a report says that is compared here."""
+    accused = [one for one in said["verdicts"] if one["verdict"] in ACCUSED]
+    first = accused[0] if accused else {}
+    proof = first.get("proof") or {}
+    predicted = first.get("predicted_saving_s")
+    ci95 = proof.get("ci95_s")
+    return Case(
+        client=client.name,
+        write_ms=write_ms,
+        fsync_ms=round(fsync_ms, 1),
+        wall_s=said["wall_s"],
+        whole_s=whole_s,
+        headline=said["headline"],
+        cause=first.get("cause", ""),
+        verdict=first.get("verdict", "nobody accused"),
+        predicted_s=(predicted[0], predicted[1]) if predicted else None,
+        saving_s=proof.get("saving_s"),
+        saving_ci95_s=(ci95[0], ci95[1]) if ci95 else None,
+        pairs=proof.get("pairs", 0),
+    )
+
+
+def goals_of(cases: list[Case]) -> list[Goal]:
+    """The promises about attribution and time."""
+    goals = []
+    for case in cases:
+        what = f"{case.client}, {case.write_ms:g} ms of disk latency"
+        error = case.error_ratio
+        goals.append(
+            Goal(
+                what=f"|predicted - measured saving| ÷ wall time, {what}",
+                unit="%",
+                limit=GOAL_ERROR_RATIO,
+                value=error,
+                note=f"{case.verdict}, no saving measured" if error is None else "",
+            )
+        )
+        if case.write_ms == INCIDENT_WRITE_MS and case.wall_s >= INCIDENT_S:
+            ratio = case.whole_s / case.wall_s
+            what = f"time to verdict ÷ observed run, {what}"
+            goals.append(Goal(what=what, unit="x", limit=GOAL_VERDICT_RATIO, value=ratio))
+    return goals
+
+
+def table_of(cases: list[Case]) -> Table:
+    """The figures behind the goals."""
+    header = ("client", "write", "fsync", "wall", "predicted", "measured", "verdict", "whole")
+    return Table(title="Attribution", header=header, rows=tuple(_row(case) for case in cases))
+
+
+def _row(case: Case) -> tuple[str, ...]:
+    predicted = (
+        " to ".join(f"{end:.2f}" for end in case.predicted_s) + " s" if case.predicted_s else ""
+    )
+    measured = ""
+    if case.saving_s is not None and case.saving_ci95_s is not None:
+        ends = ", ".join(f"{end:.2f}" for end in case.saving_ci95_s)
+        measured = f"{case.saving_s:.2f} s [{ends}], {case.pairs} pairs"
+    return (
+        case.client,
+        f"{case.write_ms:g} ms",
+        f"{case.fsync_ms:g} ms",
+        f"{case.wall_s:.2f} s",
+        predicted,
+        measured,
+        f"{case.verdict} {case.cause}".rstrip(),
+        f"{case.whole_s:.0f} s",
+    )
+
+
+def main() -> None:
+    """Run it all, print and save."""
+    arguments = parser(__doc__, rounds=1)
+    arguments.add_argument("--write-ms", type=float, action="append", help="may be given again")
+    options = arguments.parse_args()
+    end_cleanly()
+    facts = machine()
+    print(machine_line(facts))
+    cases = []
+    with scratch() as directory, control_plane(directory) as kubeconfig:
+        for _ in range(options.rounds):
+            for write_ms in options.write_ms or WRITES_MS:
+                for client in clients(options.kubectl):
+                    tell(f"{client.name} with {write_ms:g} ms for each write")
+                    cases.append(explain(client, kubeconfig, write_ms))
+                    tell(f"{cases[-1].whole_s:.0f} s: {cases[-1].headline}")
+    raw = [dataclasses.asdict(case) for case in cases]
+    finish(options.output, facts, goals_of(cases), [table_of(cases)], raw)
+
+
+if __name__ == "__main__":
+    main()
