@@ -81,7 +81,7 @@ def _goal_rows(results: Mapping[str, Result]) -> list[tuple[str, ...]]:
             goal.what,
             goal_limit(goal),
             goal_value(goal),
-            "met" if outcome(goal) == "met" else f"**{outcome(goal)}**",
+            outcome(goal) if outcome(goal).startswith("met") else f"**{outcome(goal)}**",
             str(result.machine["date"])[:10],
         )
         for result in results.values()
