@@ -93,13 +93,12 @@ class Program:
 
     def left_directories(self) -> list[Path]:
         """Private directories of any of its processes."""
-        ours = {str(pid) for pid in self.started}
         places = {place for home in self.homes for place in (home, home / ".kube")}
         return [
             path
             for place in {*places, *MEMORY_PLACES}
             for path in place.glob(".kubelag-*")
-            if path.name.split("-")[1] in ours
+            if any(f"-{pid}-" in path.name for pid in self.started)
         ]
 
     def left(self) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 
 from evidence import cache
 from kubelag.experiments.contract import NotApplicableError, Variant
-from kubelag.experiments.scratch import Scratch
+from kubelag.experiments.scratch import Scratch, own_prefix
 from kubelag.experiments.timing import run_timed
 from kubelag.launch import seccomp
 from kubelag.launch.child import Child
@@ -50,7 +50,7 @@ def test_it_runs_with_a_private_cache_and_tells_its_code_and_time(
     assert timed.exit_code == 4
     assert timed.wall_ns > 0
     line = told.read_text().splitlines()[0]
-    assert line.startswith(f"--cache-dir={tmp_path}/.kube/.kubelag-{os.getpid()}-")
+    assert line.startswith(f"--cache-dir={tmp_path}/.kube/{own_prefix()}")
     assert line.endswith(" get nodes")
 
 

@@ -87,9 +87,7 @@ def _evidence(
         repeatable_why=setting.repeatable.why,
         run=watched.run,
         machine=machine(),
-        client=client.identify(setting.argv[0], setting.env, chain, child=setting.child)
-        if chain
-        else setting.client,
+        client=client.seen_in_run(setting.client, setting.env, chain, setting.child),
         cache=setting.cache,
         looks=(*watched.looks, *setting.looks),
         syscalls=watched.syscalls,

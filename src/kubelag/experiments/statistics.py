@@ -7,9 +7,8 @@ Student's t, which is valid for as few as two pairs where differences are roughl
 """
 
 import math
+import statistics
 from collections.abc import Sequence
-
-import numpy as np
 
 from kubelag.model.experiment import Estimate
 
@@ -31,24 +30,24 @@ _Z = 1.96
 
 def median_ns(values: Sequence[int]) -> int:
     """The median, rounded to whole nanoseconds."""
-    return round(float(np.median(np.asarray(values, dtype=np.float64))))
+    return round(statistics.median(values))
 
 
 def paired(unchanged_ns: Sequence[int], treated_ns: Sequence[int]) -> Estimate | None:
     """How much the treated arm saved, block by block; None under two pairs."""
-    pairs = min(len(unchanged_ns), len(treated_ns))
-    if pairs < 2:  # noqa: PLR2004 - one difference has no spread
+    saved = [a - b for a, b in zip(unchanged_ns, treated_ns, strict=False)]
+    if len(saved) < 2:  # noqa: PLR2004 - one difference has no spread
         return None
-    saved = np.subtract(unchanged_ns[:pairs], treated_ns[:pairs]).astype(np.float64)
     low, high = _bootstrap(saved)
-    if pairs - 1 in _STUDENT_T:
-        half = _STUDENT_T[pairs - 1] * float(saved.std(ddof=1)) / math.sqrt(pairs)
-        low, high = min(low, float(saved.mean()) - half), max(high, float(saved.mean()) + half)
+    if len(saved) - 1 in _STUDENT_T:
+        mean = statistics.fmean(saved)
+        half = _STUDENT_T[len(saved) - 1] * statistics.stdev(saved) / math.sqrt(len(saved))
+        low, high = min(low, mean - half), max(high, mean + half)
     return Estimate(
-        saving_ns=round(float(np.median(saved))),
+        saving_ns=median_ns(saved),
         low_ns=math.floor(low),
         high_ns=math.ceil(high),
-        pairs=pairs,
+        pairs=len(saved),
     )
 
 
@@ -66,14 +65,17 @@ def is_settled(estimate: Estimate | None, wall_ns: int) -> bool:
 
 def pairs_needed(unchanged_ns: Sequence[int], treated_ns: Sequence[int]) -> int | None:
     """About how many pairs would tell the effect from noise: (1.96 sigma / delta)^2."""
-    saved = np.subtract(unchanged_ns, treated_ns).astype(np.float64)
-    if len(saved) < 2 or not saved.mean():  # noqa: PLR2004 - one difference has no spread
+    saved = [a - b for a, b in zip(unchanged_ns, treated_ns, strict=False)]
+    if len(saved) < 2 or not sum(saved):  # noqa: PLR2004 - one difference has no spread
         return None
-    needed = (_Z * float(saved.std(ddof=1)) / float(saved.mean())) ** 2
+    needed = (_Z * statistics.stdev(saved) / statistics.fmean(saved)) ** 2
     return max(MIN_PAIRS, math.ceil(needed))
 
 
-def _bootstrap(saved: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> tuple[float, float]:
-    draws = np.random.default_rng(_SEED).choice(saved, size=(_DRAWS, len(saved)))
+def _bootstrap(saved: Sequence[int]) -> tuple[float, float]:
+    import numpy as np  # noqa: PLC0415 - 0.1 s that a run without experiments does not pay
+
+    values = np.asarray(saved, dtype=np.float64)
+    draws = np.random.default_rng(_SEED).choice(values, size=(_DRAWS, len(values)))
     low, high = np.percentile(np.median(draws, axis=1), [2.5, 97.5])
     return float(low), float(high)

@@ -80,6 +80,24 @@ def identify(
     )
 
 
+def seen_in_run(
+    known: Client, env: Mapping[str, str], chain: Sequence[str], child: Child | None = None
+) -> Client:
+    """Who the client proved to be in a run; asked again only where it was not who it seemed.
+
+    Args:
+        known: What was known before the run.
+        env: The client's environment.
+        chain: Every program that the run executed, in order.
+        child: How every run of the client is started.
+    """
+    executed = _without_repeats([known.path, *chain])
+    last = _last_kubectl(executed) or executed[-1]
+    if os.path.realpath(last) == known.real_path:
+        return known
+    return identify(known.name, env, chain, child=child)
+
+
 def say(client: Client) -> Look:
     """What this observer says about itself."""
     if client.kind == "unknown":
