@@ -136,6 +136,15 @@ def _facts(path: Path) -> tuple[object, ...]:
     return (found.st_ino, found.st_mode, found.st_uid, found.st_mtime_ns, content, link)
 
 
+def contention_percent() -> float:
+    """How much of the last ten seconds somebody waited for a processor; 0 where nobody counts."""
+    try:
+        text = Path("/proc/pressure/cpu").read_text()
+    except OSError:
+        return 0.0
+    return float(text.partition("avg10=")[2].split()[0])
+
+
 def script(path: Path, *lines: str) -> Path:
     """A shell script that can be executed."""
     path.write_text("\n".join(["#!/bin/sh", *lines, ""]))

@@ -131,7 +131,8 @@ def test_a_lab_goes_up_is_used_and_goes_down(user: User, new_kubectl: Path) -> N
 def test_a_shell_in_the_lab_finds_the_lab_although_its_home_is_another(user: User) -> None:
     assert user.types("up", "--disk", "none").returncode == 0
     lines = user.types("env").stdout.splitlines()
-    exported = dict(line.removeprefix("export ").split("=", 1) for line in lines)
+    words = [line.removeprefix("export ") for line in lines if line.startswith("export ")]
+    exported = dict(word.split("=", 1) for word in words)
     assert exported["HOME"] != user.environment["HOME"]
     assert user.types("status", **exported).returncode == 0
     assert user.types("down", **exported).stdout == "The lab is down.\n"

@@ -27,7 +27,7 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
     started = []
 
     def start(**options: float) -> Path:
-        wanted = ControlPlaneOptions(group_versions=GROUP_VERSIONS, **options)  # type: ignore[arg-type]
+        wanted = ControlPlaneOptions(**{"group_versions": GROUP_VERSIONS, **options})  # type: ignore[arg-type]
         started.append(start_embedded(tmp_path_factory.mktemp("server") / "lab", wanted))
         return started[-1].directory
 

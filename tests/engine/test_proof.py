@@ -128,3 +128,12 @@ def test_an_experiment_that_changes_more_than_the_factor_never_decides() -> None
     runs = trial(1500 * MS, 1480 * MS, 1510 * MS, name="other_client")
     suspicion = replace(SUSPICION, supporting=("other_client",))
     assert rule(suspicion, runs, 10 * S, 9 * S).verdict == "likely"
+
+
+def test_what_watching_made_longer_may_or_may_not_have_been_this_factor() -> None:
+    """Observed 11 s of which it was 9: unwatched, 10 s of which it is 8.2 or still 9."""
+    suspicion = replace(SUSPICION, low_ns=9 * S, high_ns=9 * S)
+    for saved_ms in (8200, 9000):
+        rest_ms = 10_000 - saved_ms
+        runs = trial(rest_ms * MS, (rest_ms + 10) * MS, (rest_ms - 10) * MS)
+        assert rule(suspicion, runs, 11 * S, 9 * S).verdict == "proven"

@@ -70,6 +70,15 @@ def test_processes_know_parent_program_and_exit_code_and_threads_are_none() -> N
     assert (child.program, child.parent_pid, child.exit_code) == ("/usr/bin/sleep", 6113, 0)
 
 
+def test_a_fork_of_a_fork_that_executes_nothing_runs_what_the_first_one_runs() -> None:
+    lines = [
+        '1  1.000000 execve("/bin/sh", ["sh"], 0x1) = 0 <0.000001>',
+        "1  2.000000 clone(child_stack=NULL, flags=SIGCHLD) = 2 <0.000001>",
+        "2  3.000000 clone(child_stack=NULL, flags=SIGCHLD) = 3 <0.000001>",
+    ]
+    assert [process.program for process in parsed(lines).processes()] == ["/bin/sh"] * 3
+
+
 def test_a_call_that_never_ended_is_cut_at_the_end_and_belongs_to_its_process() -> None:
     pending = parsed(REAL).pending_at(1_795_435_866_000_000_000)
     assert [(call.name, call.path) for call in pending] == [("fsync", "/home/u/x")]

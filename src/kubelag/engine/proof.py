@@ -73,11 +73,17 @@ def tolerance_of(trial: Trial, base_ns: int) -> int:
 
 
 def scaled(judgement: Judgement, base_ns: int, wall_ns: int) -> Judgement:
-    """The prediction for an unwatched run: watching made the observed one longer."""
+    """The prediction for an unwatched run: watching made the observed one longer.
+
+    Nobody knows whether it made this factor longer too (syncs, yes; a plugin that sleeps, no), so
+    the interval holds both.
+    """
     if wall_ns <= 0:
         return judgement
-    low_ns = judgement.low_ns * base_ns // wall_ns
-    return replace(judgement, low_ns=low_ns, high_ns=judgement.high_ns * base_ns // wall_ns)
+    low_ns, high_ns = (end * base_ns // wall_ns for end in (judgement.low_ns, judgement.high_ns))
+    return replace(
+        judgement, low_ns=min(judgement.low_ns, low_ns), high_ns=max(judgement.high_ns, high_ns)
+    )
 
 
 def is_below_prediction(judgement: Judgement, estimate: Estimate, noise_ns: int) -> bool:

@@ -5,9 +5,10 @@ Source of the formats: strace(1), sections "Output format" and "Tracing multiple
 
 import posixpath
 import re
-from dataclasses import dataclass, field
+from dataclasses import replace
 
 from kubelag.model.evidence import Process, Syscall
+from kubelag.observe.lives import Life, processes_of
 
 _HEAD = re.compile(r"^(?P<pid>\d+)\s+(?P<s>\d+)\.(?P<us>\d{6}) (?P<body>.*)$")
 _CALL = re.compile(r"^(?P<name>\w+)\((?P<args>.*)$")
@@ -32,18 +33,6 @@ _BY_DESCRIPTOR = frozenset(
 )
 
 
-@dataclass(slots=True)
-class _Life:
-    """What is known of one process while its lines go by."""
-
-    pid: int
-    start_ns: int
-    parent_pid: int | None = None
-    end_ns: int | None = None
-    chain: list[str] = field(default_factory=list)
-    exit_code: int | None = None
-
-
 class TraceParser:
     """Feed it lines in order; take syscalls and processes at the end."""
 
@@ -51,7 +40,7 @@ class TraceParser:
         self.syscalls: list[Syscall] = []
         self.bad_lines = 0
         self._pending: dict[int, tuple[str, str, int]] = {}
-        self._lives: dict[int, _Life] = {}
+        self._lives: dict[int, Life] = {}
         self._thread_of: dict[int, int] = {}
 
     def feed(self, line: str) -> None:
@@ -66,24 +55,17 @@ class TraceParser:
         pid, body = int(head["pid"]), head["body"]
         if body.startswith(("+++", "---")):
             return
-        self._lives.setdefault(pid, _Life(pid=pid, start_ns=at_ns))
+        self._lives.setdefault(pid, Life(pid=pid, start_ns=at_ns))
         self._feed_call(pid, at_ns, body)
 
     def processes(self) -> tuple[Process, ...]:
         """Every process (threads left out), by start time."""
-        lives = (life for pid, life in self._lives.items() if pid not in self._thread_of)
-        return tuple(
-            Process(
-                pid=life.pid,
-                parent_pid=self._process_of(life.parent_pid),
-                start_ns=life.start_ns,
-                end_ns=life.end_ns,
-                program=self._program(life),
-                chain=tuple(life.chain),
-                exit_code=life.exit_code,
-            )
-            for life in sorted(lives, key=lambda life: life.start_ns)
-        )
+        lives = {
+            pid: replace(life, parent_pid=self._process_of(life.parent_pid))
+            for pid, life in self._lives.items()
+            if pid not in self._thread_of
+        }
+        return processes_of(lives, lambda wall_ns: wall_ns)
 
     def pending_at(self, end_ns: int) -> tuple[Syscall, ...]:
         """Calls that had begun and never ended, cut at `end_ns`: an interrupted run's last word."""
@@ -95,13 +77,6 @@ class TraceParser:
 
     def _process_of(self, tid: int | None) -> int | None:
         return None if tid is None else self._thread_of.get(tid, tid)
-
-    def _program(self, life: _Life) -> str:
-        """What it last executed; a fork that never executed anything runs its parent's program."""
-        if life.chain or life.parent_pid is None:
-            return life.chain[-1] if life.chain else ""
-        parent = self._lives.get(self._process_of(life.parent_pid) or 0)
-        return parent.chain[-1] if parent and parent.chain else ""
 
     def _feed_call(self, pid: int, at_ns: int, body: str) -> None:
         if resumed := _RESUMED.match(body):
@@ -146,7 +121,7 @@ class TraceParser:
         if name == "exit_group":
             code = _EXIT_CODE.match(f"{name}({text}")
             life = self._lives.setdefault(
-                self._thread_of.get(pid, pid), _Life(pid=pid, start_ns=at_ns)
+                self._thread_of.get(pid, pid), Life(pid=pid, start_ns=at_ns)
             )
             life.end_ns, life.exit_code = at_ns, int(code[1]) & 0xFF if code else None
             return
@@ -156,7 +131,7 @@ class TraceParser:
         if "CLONE_THREAD" in text:
             self._thread_of[child] = self._thread_of.get(pid, pid)
             return
-        life = self._lives.setdefault(child, _Life(pid=child, start_ns=at_ns))
+        life = self._lives.setdefault(child, Life(pid=child, start_ns=at_ns))
         life.parent_pid, life.start_ns = pid, min(life.start_ns, at_ns)
 
 

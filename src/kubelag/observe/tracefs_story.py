@@ -2,9 +2,10 @@
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from kubelag.model.evidence import Process, Syscall
+from kubelag.observe.lives import Life, processes_of
 from kubelag.observe.tracefs_lines import TraceLine
 
 
@@ -18,16 +19,6 @@ class Sighting:
     """On the trace's own clock."""
     path: str | None = None
     address: str | None = None
-
-
-@dataclass(slots=True)
-class _Life:
-    pid: int
-    start_ns: int
-    parent_pid: int | None = None
-    end_ns: int | None = None
-    chain: list[str] = field(default_factory=list)
-    exit_code: int | None = None
 
 
 @dataclass(slots=True)
@@ -60,7 +51,7 @@ class Story:
         self._calls: list[Syscall] = []
         self._pending: dict[int, _Pending] = {}
         self._process_of: dict[int, int] = {}
-        self._lives = {root: _Life(pid=root, start_ns=begun_ns)}
+        self._lives = {root: Life(pid=root, start_ns=begun_ns)}
         self._sightings: dict[int, list[Sighting]] = {}
         for sighting in sorted(sightings, key=lambda one: one.at_ns):
             self._sightings.setdefault(sighting.tid, []).append(sighting)
@@ -89,29 +80,9 @@ class Story:
 
     def processes(self) -> tuple[Process, ...]:
         """Every process (threads left out) by start time."""
-        lives = sorted(self._lives.values(), key=lambda life: life.start_ns)
-        return tuple(
-            Process(
-                pid=life.pid,
-                parent_pid=life.parent_pid,
-                start_ns=self._to_wall_ns(life.start_ns),
-                end_ns=None if life.end_ns is None else self._to_wall_ns(life.end_ns),
-                program=self._program(life),
-                chain=tuple(life.chain),
-                exit_code=life.exit_code,
-            )
-            for life in lives
-        )
+        return processes_of(self._lives, self._to_wall_ns)
 
-    def _program(self, life: _Life) -> str:
-        """What it last executed; a fork that executed nothing runs what its parent runs."""
-        seen: set[int] = set()
-        while not life.chain and life.parent_pid in self._lives and life.pid not in seen:
-            seen.add(life.pid)
-            life = self._lives[life.parent_pid]
-        return life.chain[-1] if life.chain else ""
-
-    def _life(self, tid: int) -> _Life | None:
+    def _life(self, tid: int) -> Life | None:
         return self._lives.get(self._process_of.get(tid, tid))
 
     def _enter(self, line: TraceLine) -> None:
@@ -160,7 +131,7 @@ class Story:
             self._process_of[line.other] = parent.pid
             return
         self._process_of.pop(line.other, None)
-        self._lives[line.other] = _Life(pid=line.other, start_ns=line.at_ns, parent_pid=parent.pid)
+        self._lives[line.other] = Life(pid=line.other, start_ns=line.at_ns, parent_pid=parent.pid)
 
     def _exec(self, line: TraceLine) -> None:
         life = self._life(line.tid)
