@@ -284,3 +284,21 @@ def test_a_daemon_that_the_command_leaves_behind_does_not_hold_us(
     seen = watch(wanted(sys.executable, "-W", "ignore", "-c", code))
     assert seen.run.exit_code == 0
     assert fifo.read_text() == "up"
+
+
+@pytest.mark.parametrize("moment", ["start", "stop"])
+def test_an_observer_that_crashes_could_not_look_and_the_others_did(
+    moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(*_: object) -> None:
+        raise ZeroDivisionError("no cgroup")
+
+    monkeypatch.setattr(session.HostSampler, moment, crash)
+    watched = shell("exit 3")
+    looks = {look.observer: look for look in watched.looks}
+    assert watched.run.exit_code == 3
+    assert (looks["host"].state, looks["host"].how) == (
+        "could_not_look",
+        "it crashed: ZeroDivisionError: no cgroup",
+    )
+    assert looks["process_tree"].state == "looked"

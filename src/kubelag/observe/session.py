@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from resource import struct_rusage
-from typing import Protocol
+from typing import Any, Protocol
 
 from kubelag.errors import CommandNotExecutableError
 from kubelag.kube.redact import redact_text
@@ -19,6 +19,7 @@ from kubelag.model.evidence import (
     ClientNote,
     HostSample,
     Look,
+    LookState,
     Process,
     Request,
     Run,
@@ -118,13 +119,14 @@ def _watch_to_the_end(process: "subprocess.Popen[bytes]", wanted: Watch, start_n
         wanted.recorder.started(process.pid)
     tree = TreeSampler(roots=lambda: (process.pid,))
     host = HostSampler()
-    tree.start()
-    host.start(process.pid)
+    failed = [_crash_of(tree.start), _crash_of(lambda: host.start(process.pid))]
     interrupted, status, rusage = _wait(process, wanted.tick)
     end_ns = time.time_ns()
     # The samplers and the tracer stop before anything is judged, in no particular order.
-    tree_samples, tree_processes, tree_look = tree.finish(rusage)
-    host_samples, host_look = host.stop()
+    tree_samples, tree_processes, tree_look = _seen(
+        "process_tree", failed[0], lambda: tree.finish(rusage, end_ns), ((), ())
+    )
+    host_samples, host_look = _seen("host", failed[1], host.stop, ((),))
     told = log.finish()
     syscalls, processes, looks = _calls(wanted, end_ns, tree_processes)
     if status:
@@ -226,9 +228,30 @@ def _calls(
         how = "samples of /proc; a process that lived under 20 ms is not seen"
         seen = Look(observer="processes", state="looked", how=how, events=len(fallback))
         return (), fallback, (look, seen)
-    syscalls, processes, look = wanted.recorder.stop(end_ns)
-    seen = Look(observer="processes", state="looked", how=look.how, events=len(processes))
+    recorder = wanted.recorder
+    syscalls, processes, look = _seen("syscalls", "", lambda: recorder.stop(end_ns), ((), ()))
+    state: LookState = "looked" if processes or fallback else look.state
+    seen = Look(observer="processes", state=state, how=look.how, events=len(processes))
     return syscalls, processes or fallback, (look, seen)
+
+
+def _crash_of(action: Callable[[], None]) -> str:
+    """How an observer failed to start, empty where it did not: the command goes on all the same."""
+    try:
+        action()
+    except Exception as error:  # noqa: BLE001 - the one runner of observers; told in the report
+        return f"it crashed: {type(error).__name__}: {error}"
+    return ""
+
+
+def _seen(observer: str, failed: str, action: Callable[[], Any], nothing: tuple[Any, ...]) -> Any:  # noqa: ANN401 - as many series as the observer has, then its look
+    """What an observer saw; one that crashed could not look, which never reads as healthy."""
+    if not failed:
+        try:
+            return action()
+        except Exception as error:  # noqa: BLE001 - the same
+            failed = f"it crashed: {type(error).__name__}: {error}"
+    return (*nothing, Look(observer=observer, state="could_not_look", how=failed))
 
 
 def _true_start(syscalls: tuple[Syscall, ...], start_ns: int) -> int:
