@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from kubelag.errors import RefusedError, UsageError
 from kubelag.kube.command import parse_command, with_global_flags
@@ -67,44 +67,34 @@ def look_at(argv: tuple[str, ...], env: Mapping[str, str], child: Child | None =
         KubeconfigError: Where it needs a kubeconfig that cannot be used.
     """
     found = client.identify(argv[0], env, child=child)
-    repeatable = classify(argv, found.kind)
-    if found.kind != "kubectl":
-        looks = (
-            Look(observer="kubeconfig", state="could_not_look", how="the program is not kubectl"),
-            Look(
-                observer="cache_directory", state="could_not_look", how="the program is not kubectl"
-            ),
-        )
-        return Setting(
-            argv=argv,
-            env=env,
-            client=found,
-            repeatable=repeatable,
-            kubeconfig=None,
-            cache=None,
-            looks=looks,
-            child=child,
-        )
-    config = _kubeconfig(argv, env)
-    server = config.cluster.server if config else None
-    cache = cache_directory.look(argv, env, found.version, server)
-    looks = (
-        Look(
-            observer="kubeconfig",
-            state="looked" if config else "not_asked",
-            how=", ".join(config.files) if config else "the command talks to no server",
-        ),
-        cache_directory.say(cache),
-    )
-    return Setting(
+    setting = Setting(
         argv=argv,
         env=env,
         client=found,
-        repeatable=repeatable,
-        kubeconfig=config,
-        cache=cache,
-        looks=looks,
+        repeatable=classify(argv, found.kind),
+        kubeconfig=None,
+        cache=None,
+        looks=tuple(
+            Look(observer=name, state="could_not_look", how="the program is not kubectl")
+            for name in ("kubeconfig", "cache_directory")
+        ),
         child=child,
+    )
+    return _with_kubectls_own(setting) if setting.is_kubectl else setting
+
+
+def _with_kubectls_own(setting: Setting) -> Setting:
+    """With what only a kubectl has: its kubeconfig and its cache."""
+    config = _kubeconfig(setting.argv, setting.env)
+    server = config.cluster.server if config else None
+    cache = cache_directory.look(setting.argv, setting.env, setting.client.version, server)
+    read = Look(
+        observer="kubeconfig",
+        state="looked" if config else "not_asked",
+        how=", ".join(config.files) if config else "the command talks to no server",
+    )
+    return replace(
+        setting, kubeconfig=config, cache=cache, looks=(read, cache_directory.say(cache))
     )
 
 
