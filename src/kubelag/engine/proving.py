@@ -11,13 +11,13 @@ from kubelag.experiments.catalogue import EXPERIMENTS
 from kubelag.experiments.contract import Experiment as Kind
 from kubelag.experiments.contract import Situation, Variant
 from kubelag.experiments.scratch import Scratch
+from kubelag.experiments.timing import argv_in_place
 from kubelag.experiments.trial import (
     CANNOT_RUN,
     INTERRUPTED,
     Progress,
     TrialRunner,
 )
-from kubelag.kube.command import with_global_flags
 from kubelag.launch.child import Child
 from kubelag.model.attribution import Attribution
 from kubelag.model.experiment import Experiment, Trial
@@ -103,11 +103,7 @@ def _main_suspect(experiment: Experiment, judged: Judged) -> Judgement | None:
 
 
 def _observe_treated(variant: Variant, scratch: Scratch, judged: Judged) -> Attribution:
-    directory = scratch.place(variant.cache)
-    argv = variant.argv
-    if directory is not None:
-        argv = with_global_flags(argv, {"--cache-dir": str(directory)})
-    scratch.settle(scratch.same_file_system())
+    argv = argv_in_place(variant, scratch)
     evidence = observe(
         look_at(argv, variant.env, variant.child),
         Manner(pass_fds=variant.pass_fds),

@@ -25,12 +25,21 @@ def run_timed(variant: Variant, scratch: Scratch, tick: Tick) -> Timed:
     Raises:
         NotApplicableError: Where its cache directory cannot be made.
     """
+    return _spawn(argv_in_place(variant, scratch), variant, tick)
+
+
+def argv_in_place(variant: Variant, scratch: Scratch) -> tuple[str, ...]:
+    """The variant's words with a cache of its own, on a disk that owes nothing to earlier runs.
+
+    Raises:
+        NotApplicableError: Where its cache directory cannot be made.
+    """
     directory = scratch.place(variant.cache)
     argv = variant.argv
     if directory is not None:
         argv = with_global_flags(argv, {"--cache-dir": str(directory)})
     scratch.settle(scratch.same_file_system())
-    return _spawn(argv, variant, tick)
+    return argv
 
 
 def _spawn(argv: tuple[str, ...], variant: Variant, tick: Tick) -> Timed:

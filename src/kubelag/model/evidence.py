@@ -254,8 +254,6 @@ class Evidence:
     host: tuple[HostSample, ...] = ()
     credential_plugin: str | None = None
     """Program of the kubeconfig user's exec plugin, where there is one."""
-    event_cost_ns: int | None = None
-    """Calibrated cost of one watched system call on this machine."""
 
     def look(self, observer: str) -> Look | None:
         """What the named observer said of itself, None where it was never asked."""
