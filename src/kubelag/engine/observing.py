@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from kubelag.causes.contract import NOTABLE_NS, UNEXPLAINED_RATIO
+from kubelag.causes.contract import NOTABLE_NS, UNEXPLAINED_RATIO, Case, spent_in, unplaced
 from kubelag.engine.setting import Setting
 from kubelag.kube.redact import outline_argv, redact_argv
 from kubelag.launch.waiting import Tick
@@ -14,7 +14,6 @@ from kubelag.observe.recorders import choose
 from kubelag.observe.session import Watch, Watched, watch
 from kubelag.observe.syscalls import Depth
 from kubelag.timeline.attribute import attribute
-from kubelag.timeline.spans import is_file_call
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,13 +58,10 @@ def observe(setting: Setting, manner: Manner, *, shown: tuple[str, ...], cold: b
 def needs_depth(evidence: Evidence) -> bool:
     """Whether so much time has no explanation that every file call is worth its price."""
     attribution = attribute(evidence)
+    case = Case(evidence=evidence, attribution=attribution)
     # A file call whose file is not known explains as little as none at all.
-    astray_ns = sum(
-        call.end_ns - call.start_ns
-        for call in evidence.syscalls
-        if call.path is None and is_file_call(call)
-    )
-    rest_ns = attribution.unexplained_ns + astray_ns
+    astray = (*unplaced(case, syncs=True), *unplaced(case, syncs=False))
+    rest_ns = attribution.unexplained_ns + spent_in(astray)
     return (
         evidence.repeatable
         and evidence.has_looked("syscalls")
