@@ -1,9 +1,9 @@
 """What watching costs: a cold `kubectl get nodes`, unwatched and under each observer.
 
 Every round runs every arm once, in a random order, each with a fresh cache directory in memory.
-A ratio is the median over rounds of watched / unwatched in the same round, with a bootstrap 95 %
-interval. The wall time is the command's own, from its exec to its end; what an observer needs
-before and after that is the column "around".
+A ratio is the median over rounds of watched / unwatched (mean of two) in the same round, with a
+bootstrap 95 % interval. The wall time is the command's own, from its exec to its end; what an
+observer needs before and after that is the column "around".
 
     python bench/observers.py --rounds 15
 """
@@ -20,9 +20,9 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from kubelag.model.evidence import Look
 from kubelag.observe import syscalls, tracefs
 from kubelag.observe.host import HostSampler
+from kubelag.observe.in_flight import InFlightWatcher
 from kubelag.observe.process_tree import TreeSampler
 from kubelag.observe.recorders import TracefsAttacher
 from kubelag.observe.session import Recorder
@@ -41,7 +41,7 @@ from measuring import (
     scratch,
 )
 
-BASE = "unwatched"
+BASES = "unwatched", "unwatched again"
 LIMITS = {"strace narrow": 1.15, "tracefs narrow": 1.05}
 """What watching may cost without root, and with root."""
 
@@ -82,28 +82,30 @@ def sampled(argv: Sequence[str], env: dict[str, str]) -> Measured:
 
 
 def recorded(make: Callable[[], Recorder]) -> Arm:
-    """With a recorder of system calls."""
+    """With a recorder of system calls, and the sampler that is always at its side."""
 
     def run(argv: Sequence[str], env: dict[str, str]) -> Measured:
         begin_ns = time.time_ns()
         recorder = make()
         process = _popen(recorder.argv(tuple(argv)), env, recorder.pass_fds)
         recorder.started(process.pid)
+        in_flight = InFlightWatcher(process.pid)
+        in_flight.start()
         _wait(process)
         end_ns = time.time_ns()
+        sampled = in_flight.stop()[1]
         calls, _, look = recorder.stop(end_ns)
         # The recorder's own start is over when the command is executed.
         exec_ns = min(call.start_ns for call in calls if call.name.startswith("execve"))
         around_ns = exec_ns - begin_ns + time.time_ns() - end_ns
-        return _measured(end_ns - exec_ns, around_ns, look)
+        return Measured(
+            wall_s=(end_ns - exec_ns) / 1e9,
+            around_s=around_ns / 1e9,
+            events=look.events + sampled.events,
+            lost=look.lost,
+        )
 
     return run
-
-
-def _measured(wall_ns: int, around_ns: int, look: Look) -> Measured:
-    return Measured(
-        wall_s=wall_ns / 1e9, around_s=around_ns / 1e9, events=look.events, lost=look.lost
-    )
 
 
 def _popen(
@@ -130,7 +132,7 @@ def _tracefs(depth: syscalls.Depth) -> Callable[[], Recorder]:
 
 def arms() -> dict[str, Arm]:
     """Every arm that this machine allows; says aloud what it cannot."""
-    found: dict[str, Arm] = {BASE: unwatched, "unwatched again": unwatched, "samplers": sampled}
+    found: dict[str, Arm] = {**dict.fromkeys(BASES, unwatched), "samplers": sampled}
     for name, why, make in (
         ("strace", syscalls.probe(), _strace),
         ("tracefs", tracefs.probe(), _tracefs),
@@ -193,7 +195,8 @@ class Row:
 
 def rows(results: dict[str, list[Measured]]) -> list[Row]:
     """One row an arm, as it is printed and saved."""
-    base = [one.wall_s for one in results[BASE]]
+    pairs = zip(*(results[name] for name in BASES), strict=True)
+    base = [statistics.fmean(one.wall_s for one in pair) for pair in pairs]
     table: list[Row] = []
     for name, runs in results.items():
         ratios = [one.wall_s / other for one, other in zip(runs, base, strict=True)]

@@ -22,12 +22,26 @@ S = 1_000_000_000
 START = 1_800_000_000 * S
 ROOT = "/home/u/.kube/cache"
 
-OBSERVERS = ("syscalls", "processes", "debug_log", "process_tree", "host", "kubeconfig")
+OBSERVERS = (
+    "syscalls",
+    "calls_in_flight",
+    "processes",
+    "debug_log",
+    "process_tree",
+    "host",
+    "kubeconfig",
+)
 
 
 def looked(*names: str) -> tuple[Look, ...]:
     return tuple(
-        Look(observer=name, state="looked", how="strace --seccomp-bpf, narrow") for name in names
+        Look(
+            observer=name,
+            state="looked",
+            how="strace --seccomp-bpf, narrow",
+            recorded=("fsync", "rename", "connect", "execve") if name == "syscalls" else (),
+        )
+        for name in names
     )
 
 
@@ -72,10 +86,10 @@ def evidence(wall_ns: int = 10 * S, **changes: Any) -> Evidence:
     return replace(base, **changes)
 
 
-def without(observer: str, why: str = "strace is not installed") -> tuple[Look, ...]:
-    """Everybody looked but this one."""
-    others = (name for name in (*OBSERVERS, "cache_directory") if name != observer)
-    return (*looked(*others), blind(observer, why))
+def without(*observers: str, why: str = "strace is not installed") -> tuple[Look, ...]:
+    """Everybody looked but these."""
+    others = (name for name in (*OBSERVERS, "cache_directory") if name not in observers)
+    return (*looked(*others), *(blind(observer, why) for observer in observers))
 
 
 def call(name: str, begin_ns: int, took_ns: int, path: str, **more: Any) -> Syscall:

@@ -52,23 +52,46 @@ def test_a_run_in_which_nothing_was_slow_rules_every_cause_out_or_leaves_it_open
 
 
 @pytest.mark.parametrize(
-    ("cause", "observer"),
+    ("cause", "observers"),
     [
-        (DiscoveryCacheFsync(), "syscalls"),
-        (CacheMetadataSlow(), "syscalls"),
-        (CacheUnwritable(), "cache_directory"),
-        (CredentialPluginSlow(), "kubeconfig"),
-        (ApiServerSlow(), "debug_log"),
-        (CpuThrottled(), "host"),
-        (CpuContended(), "process_tree"),
-        (MemoryPressure(), "host"),
+        (DiscoveryCacheFsync(), ["syscalls", "calls_in_flight"]),
+        (CacheMetadataSlow(), ["syscalls", "calls_in_flight"]),
+        (CacheUnwritable(), ["cache_directory"]),
+        (CredentialPluginSlow(), ["kubeconfig"]),
+        (ApiServerSlow(), ["debug_log"]),
+        (CpuThrottled(), ["host"]),
+        (CpuContended(), ["process_tree"]),
+        (MemoryPressure(), ["host"]),
     ],
-    ids=lambda value: value if isinstance(value, str) else value.id,
+    ids=lambda value: None if isinstance(value, list) else value.id,
 )
-def test_could_not_look_never_reads_as_healthy(cause: Cause, observer: str) -> None:
-    judgement = judged(cause, evidence(looks=without(observer, "no permission")))
+def test_could_not_look_never_reads_as_healthy(cause: Cause, observers: list[str]) -> None:
+    judgement = judged(cause, evidence(looks=without(*observers, why="no permission")))
     assert judgement.standing == "unknown"
     assert any("no permission" in text for text in judgement.missing)
+
+
+def test_without_a_tracer_samples_tell_where_the_time_went_but_count_nothing() -> None:
+    seen = incident()
+    sampled = tuple(replace(one, is_sampled=True) for one in seen.syscalls)
+    judgement = judged(
+        DiscoveryCacheFsync(), replace(seen, syscalls=sampled, looks=without("syscalls"))
+    )
+    assert judgement.standing == "suspected"
+    assert "148" not in judgement.sentence + judgement.arithmetic
+    assert judgement.facts[0].observer == "calls_in_flight"
+
+
+def test_without_a_tracer_samples_can_clear_the_syncs() -> None:
+    judgement = judged(DiscoveryCacheFsync(), evidence(looks=without("syscalls")))
+    assert judgement.standing == "ruled_out"
+    assert "was seen for 0" in judgement.sentence
+
+
+def test_what_neither_tracer_nor_samples_covered_is_unknown() -> None:
+    judgement = judged(CacheMetadataSlow(), evidence(looks=without("calls_in_flight")))
+    assert judgement.standing == "unknown"
+    assert "openat was not among what was recorded" in judgement.missing[0]
 
 
 def test_the_incident_is_suspected_with_its_arithmetic() -> None:
@@ -92,8 +115,15 @@ def test_a_journal_wait_is_told_apart_from_a_slow_file_system() -> None:
     assert "lies on nfs4" in judged(CacheMetadataSlow(), on_nfs).sentence
 
 
+def test_threads_that_wait_for_the_journal_together_wait_once() -> None:
+    waits = tuple(call("openat", 0, 400 * MS, f"{ROOT}/http/{i}") for i in range(12))
+    judgement = judged(CacheMetadataSlow(), evidence(1 * S, syscalls=waits))
+    assert "12 file calls" in judgement.sentence
+    assert "waited 400 ms for the journal" in judgement.sentence
+
+
 def test_when_every_file_call_was_watched_and_quick_metadata_is_ruled_out() -> None:
-    look = Look(observer="syscalls", state="looked", how="tracefs, files")
+    look = Look(observer="syscalls", state="looked", how="tracefs, files", recorded=("openat",))
     seen = evidence(1 * S)
     seen = replace(seen, looks=(look, *(one for one in seen.looks if one.observer != "syscalls")))
     assert judged(CacheMetadataSlow(), seen).standing == "ruled_out"

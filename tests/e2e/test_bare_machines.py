@@ -40,20 +40,26 @@ FORBIDDEN = "strace: ptrace(PTRACE_TRACEME, ...): Operation not permitted"
     [(None, "strace is not installed"), (FORBIDDEN, f"strace may not trace here ({FORBIDDEN})")],
     ids=["no strace", "ptrace forbidden"],
 )
-def test_without_a_tracer_it_says_what_it_could_not_look_at(
-    kubelag: Program, old_kubectl: Path, bare_path: Path, strace: str | None, why: str
+def test_without_a_tracer_it_says_so_and_finds_the_syncs_in_samples(
+    kubelag: Program,
+    old_kubectl: Path,
+    slow_home: Path,
+    bare_path: Path,
+    strace: str | None,
+    why: str,
 ) -> None:
     if strace:
         script(bare_path / "strace", f"echo '{strace}' >&2", "exit 1")
     words = ("explain", "--cold", "--no-proof", "--format", "json", old_kubectl, *GET_NODES)
-    blind = _without_tracefs(kubelag.having(PATH=bare_path))
+    blind = _without_tracefs(kubelag.having(PATH=bare_path, HOME=slow_home))
     done = blind(*words)
     assert done.code == 0, done.err
     told = {look["observer"]: look["why"] for look in done.report["could_not_look"]}
     assert why in told["syscalls"]
-    unknown = {one["cause"] for one in done.report["verdicts"] if one["verdict"] == "unknown"}
-    assert {"discovery_cache_fsync", "cache_metadata_slow"} <= unknown
-    assert done.report["observer"]["kind"] == "no system calls watched"
+    first = done.report["verdicts"][0]
+    assert (first["cause"], first["verdict"]) == ("discovery_cache_fsync", "likely")
+    assert first["evidence"][0]["observer"] == "calls_in_flight"
+    assert done.report["observer"]["kind"] == "system calls in flight, sampled"
 
 
 def _without_tracefs(program: Program) -> Program:

@@ -85,13 +85,24 @@ def test_a_small_part_only_contributes_and_comes_later() -> None:
 
 
 def test_unknown_comes_last_with_what_is_missing() -> None:
-    found = report(replace(incident(), looks=without("syscalls")))
+    found = report(replace(incident(), looks=without("host")))
     unknown = [line for line in found.verdicts if line.verdict == "unknown"]
     assert found.verdicts[-len(unknown) :] == tuple(unknown)
     assert all(line.evidence for line in unknown)
     (missing,) = found.could_not_look
-    assert (missing.observer, missing.why) == ("syscalls", "strace is not installed")
-    assert found.observer.kind == "no system calls watched"
+    assert (missing.observer, missing.why) == ("host", "strace is not installed")
+
+
+@pytest.mark.parametrize(
+    ("blind", "kind"),
+    [
+        ((), "strace --seccomp-bpf, narrow"),
+        (("syscalls",), "system calls in flight, sampled"),
+        (("syscalls", "calls_in_flight"), "no system calls watched"),
+    ],
+)
+def test_a_report_says_what_watched_the_system_calls(blind: tuple[str, ...], kind: str) -> None:
+    assert report(replace(incident(), looks=without(*blind))).observer.kind == kind
 
 
 def test_what_nobody_could_see_is_never_called_innocent() -> None:

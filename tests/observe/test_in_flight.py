@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import socket
 import struct
 import subprocess
@@ -16,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kubelag.observe import in_flight
-from kubelag.observe.in_flight import InFlightWatcher, parse_socket_address, targets
-from kubelag.observe.tracefs_story import Sighting
+from kubelag.observe.call_targets import targets
+from kubelag.observe.in_flight import InFlightWatcher, Sighting, parse_socket_address
 
 DEADLINE_S = 20.0
 
@@ -40,7 +41,7 @@ def seen_in(script: str, name: str, *argv: str) -> Sighting:
 
         def look() -> bool:
             watcher._tick()
-            found.extend(one for one in watcher._sightings if one.name == name)
+            found.extend(one for _, one in watcher._open.values() if one.name == name)
             return bool(found)
 
         try:
@@ -105,9 +106,72 @@ def test_a_thread_that_waits_for_nothing_of_interest_is_not_told() -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
         watcher = InFlightWatcher(child.pid)
         watcher.start()
-        told = watcher.stop()
+        told, look = watcher.stop()
         child.kill()
+    assert look.state == "looked"
     assert all(one.path is None or "python" in one.path or "/" in one.path for one in told)
+
+
+class Fake:
+    """A /proc with one thread whose state a test sets."""
+
+    def __init__(self, proc: Path) -> None:
+        self.task = proc / "7" / "task" / "7"
+        self.task.mkdir(parents=True)
+        (proc / "7" / "fd").mkdir()
+        for number, name in ((3, "/c/one"), (4, "/c/two")):
+            (proc / "7" / "fd" / str(number)).symlink_to(name)
+        self.watcher = InFlightWatcher(7, proc=str(proc))
+
+    def looks(self, *states: str) -> tuple[Sighting, ...]:
+        """What is told after looks that found these states."""
+        for state in states:
+            if state:
+                (self.task / "syscall").write_text(state)
+            else:
+                shutil.rmtree(self.task)
+            self.watcher._tick()
+        return self.watcher.stop()[0]
+
+
+FSYNC_3, FSYNC_4 = (f"74 {fd:#x} 0 0 0 0 0 0x1 0x2" for fd in (3, 4))
+NOTHING = "202 0x1 0 0 0 0 0 0x1 0x2"
+
+
+@pytest.fixture
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
+    monkeypatch.setattr(in_flight.platform, "machine", lambda: "x86_64")
+    return Fake(tmp_path)
+
+
+def test_a_call_that_several_looks_found_is_one(fake: Fake) -> None:
+    (one,) = fake.looks(NOTHING, FSYNC_3, FSYNC_3, FSYNC_3, NOTHING)
+    assert (one.name, one.path) == ("fsync", "/c/one")
+    assert one.start_ns < one.first_ns < one.last_ns < one.end_ns
+
+
+def test_another_file_is_another_call(fake: Fake) -> None:
+    told = fake.looks(FSYNC_3, FSYNC_4, NOTHING)
+    assert [one.path for one in told] == ["/c/one", "/c/two"]
+    assert told[0].end_ns == (told[0].last_ns + told[1].first_ns) // 2
+
+
+def test_a_thread_that_ended_in_its_call_has_left_it(fake: Fake) -> None:
+    (one,) = fake.looks(FSYNC_3, "")
+    assert one.end_ns > one.last_ns
+
+
+def test_a_thread_that_runs_is_in_no_call(fake: Fake) -> None:
+    assert fake.looks("running", "running") == ()
+
+
+def test_where_the_kernel_does_not_tell_it_says_so(tmp_path: Path) -> None:
+    (tmp_path / "7" / "task" / "7").mkdir(parents=True)
+    watcher = InFlightWatcher(7, proc=str(tmp_path))
+    watcher._tick()
+    told, look = watcher.stop()
+    assert told == ()
+    assert look.state == "could_not_look"
 
 
 def test_every_table_names_the_same_modern_calls() -> None:

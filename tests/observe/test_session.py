@@ -74,7 +74,7 @@ def test_everybody_says_whether_he_looked() -> None:
     assert look(seen, "syscalls") == Look(
         observer="syscalls", state="could_not_look", how="strace is not installed"
     )
-    names = {"syscalls", "processes", "debug_log", "process_tree", "host"}
+    names = {"syscalls", "calls_in_flight", "processes", "debug_log", "process_tree", "host"}
     assert {one.observer for one in seen.looks} == names
     assert look(seen, "host").state == "looked"
     assert seen.host

@@ -14,6 +14,8 @@ import pytest
 
 from kubelag.model.evidence import Look, Process, Syscall
 from kubelag.observe import tracefs
+from kubelag.observe.in_flight import InFlightWatcher
+from kubelag.observe.sightings import complete
 from kubelag.observe.tracefs import TracefsRecorder
 from kubelag.observe.tracefs_instance import Instance, TracefsRoot, parse_lost
 
@@ -94,12 +96,14 @@ def recorded(
         assert recorder.start(process.pid) is None
         begin_ns = time.time_ns()
         release()
-        watcher = recorder._watcher
-        assert watcher is not None
-        wait_until(lambda: any(one.name == "openat" for one in watcher._sightings))
-        os.close(os.open(directory / "gate", os.O_WRONLY))
+        watcher = InFlightWatcher(process.pid)
+        watcher.start()
+        gate = str(directory / "gate")
+        wait_until(lambda: any(one.path == gate for _, one in (*watcher._open.values(),)))
+        os.close(os.open(gate, os.O_WRONLY))
         process.wait()
-    calls, processes, look = recorder.stop()
+    recorded_calls, processes, look = recorder.stop()
+    calls = complete(recorded_calls, watcher.stop()[0], look.recorded, begin_ns)
     return calls, processes, look, directory, process.pid, begin_ns
 
 
@@ -110,6 +114,7 @@ def test_the_calls_of_the_command_are_recorded(
     names = {call.name for call in calls}
     assert {"execve", "openat", "write", "fsync", "close", "connect"} <= names
     assert (look.state, look.lost, look.events) == ("looked", 0, len(calls))
+    assert names <= {*look.recorded}
 
 
 def test_a_slow_call_has_the_full_path_behind_its_pointer(

@@ -3,13 +3,12 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kubelag.model.evidence import Process, Syscall
 from kubelag.observe.tracefs_lines import TraceLine, parse_trace_line
-from kubelag.observe.tracefs_story import Sighting, Story
+from kubelag.observe.tracefs_story import Story
 
 RECORDED = (Path(__file__).parent / "data" / "trace-pipe-6.18.txt").read_text("latin-1")
 ROOT = 691
@@ -21,17 +20,15 @@ def parsed(lines: Iterable[str]) -> list[TraceLine]:
     return [event for line in lines if (event := parse_trace_line(line)) is not None]
 
 
-def told(
-    events: Iterable[TraceLine], sightings: Iterable[Sighting] = (), root: int = ROOT
-) -> Story:
-    story = Story(root=root, begun_ns=BEGUN_NS, sightings=sightings, to_wall_ns=lambda ns: ns)
+def told(events: Iterable[TraceLine], root: int = ROOT) -> Story:
+    story = Story(root=root, begun_ns=BEGUN_NS, to_wall_ns=lambda ns: ns)
     for event in events:
         story.feed(event)
     return story
 
 
-def recorded(sightings: Iterable[Sighting] = ()) -> tuple[Syscall, ...]:
-    return told(parsed(RECORDED.splitlines()), sightings).syscalls(END_NS)
+def recorded() -> tuple[Syscall, ...]:
+    return told(parsed(RECORDED.splitlines())).syscalls(END_NS)
 
 
 def processes() -> tuple[Process, ...]:
@@ -81,24 +78,6 @@ def test_threads_are_no_processes_and_exit_codes_are_known() -> None:
 
 def test_a_process_ends_with_its_last_thread() -> None:
     assert [one.end_ns for one in processes()] == [3_616_504_670_000, 3_616_491_424_000]
-
-
-def test_a_sighting_within_the_call_gives_its_path() -> None:
-    inside = Sighting(tid=ROOT, name="fsync", at_ns=3_616_470_000_000, path="/c/x")
-    assert named(recorded([inside]), "fsync")[0].path == "/c/x"
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        Sighting(tid=ROOT, name="fsync", at_ns=3_616_466_292_000, path="/c/early"),
-        Sighting(tid=ROOT, name="fsync", at_ns=3_616_478_988_000, path="/c/late"),
-        Sighting(tid=ROOT, name="openat", at_ns=3_616_470_000_000, path="/c/other-call"),
-        Sighting(tid=704, name="fsync", at_ns=3_616_470_000_000, path="/c/other-thread"),
-    ],
-)
-def test_a_sighting_of_anything_else_does_not(other: Sighting) -> None:
-    assert named(recorded([other]), "fsync")[0].path is None
 
 
 def test_a_call_that_never_returned_ends_with_the_recording_and_has_no_result() -> None:

@@ -25,9 +25,13 @@ Sources
 
 from kubelag.causes.contract import (
     Case,
+    calls_unseen,
     could_not_look,
+    covered_ns,
     hidden,
+    is_recorded,
     lost_syscalls,
+    seen_by,
     spent_in,
     unknown,
     unplaced,
@@ -41,6 +45,8 @@ from kubelag.timeline.spans import FSYNCS, is_in_cache
 
 ID = "cache_metadata_slow"
 
+# Whoever records this one records every file call.
+_ANY = "openat"
 _JOURNALLING = frozenset({"ext3", "ext4", "xfs", "jfs", "btrfs"})
 # On a local file system these calls take microseconds; one of 10 ms waited for the disk (arbitrary,
 # a thousand times that). Where such waits make half of the time or more, they are the story.
@@ -65,39 +71,39 @@ class CacheMetadataSlow:
 
     def judge(self, case: Case) -> Judgement:
         """Compare the time in cache file calls with the wall time."""
-        if missing := could_not_look(case, ["syscalls", "cache_directory"]):
-            return unknown(ID, "how long cache files took was not seen", missing)
         calls = _cache_calls(case)
         spent_ns = case.union_ns(CACHE_FILES)
-        if case.is_notable(spent_ns) and not case.is_waited_for(CACHE_FILES):
-            what = f"{counted(len(calls), 'file call')} on the cache took {seconds(spent_ns)}"
-            return hidden(case, ID, what, CACHE_FILES)
         if case.is_notable(spent_ns):
-            return _suspected(case, calls, spent_ns)
-        if case.is_notable(case.attribution.unexplained_ns) and _is_narrow(case):
-            missing = ("every file call: only syncs and renames were watched",)
-            return unknown(ID, "other calls on cache files were not watched", missing)
+            if case.is_waited_for(CACHE_FILES):
+                return _suspected(case, calls, spent_ns)
+            what = f"{_file_calls(calls)} on the cache took {seconds(spent_ns)}"
+            return hidden(case, ID, what, CACHE_FILES)
+        if missing := (*calls_unseen(case, _ANY), *could_not_look(case, ["cache_directory"])):
+            return unknown(ID, "how long cache files took was not seen", missing)
+        if case.is_notable(case.attribution.unexplained_ns) and not is_recorded(case, _ANY):
+            missing = ("syscalls: file calls were sampled, which misses short ones",)
+            return unknown(ID, "not every call on cache files was seen", missing)
         if missing := lost_syscalls(case):
             return unknown(ID, "not every system call was seen", missing)
         astray = unplaced(case, syncs=False)
         if case.is_notable(spent_in(astray)):
             missing = (f"syscalls: the files of calls that took {seconds(spent_in(astray))}",)
             return unknown(ID, f"{counted(len(astray), 'call')} on unknown files", missing)
-        watched = "renames" if _is_narrow(case) else "file calls"
-        return Judgement(
-            cause=ID,
-            standing="ruled_out",
-            sentence=(
-                f"{len(calls) + len(astray):,} {watched} on cache files took "
-                f"{seconds(spent_ns + spent_in(astray))}"
-            ),
-            factors=(CACHE_FILES,),
-        )
+        return _ruled_out(case, [*calls, *astray])
 
 
-def _is_narrow(case: Case) -> bool:
-    look = case.evidence.look("syscalls")
-    return look is not None and "narrow" in look.how
+def _ruled_out(case: Case, calls: list[Syscall]) -> Judgement:
+    said = f"{_file_calls(calls)} on cache files took {seconds(spent_in(calls))}"
+    if not is_recorded(case, _ANY):
+        said = f"{case.client} was seen for {seconds(spent_in(calls))} in calls on cache files"
+    return Judgement(cause=ID, standing="ruled_out", sentence=said, factors=(CACHE_FILES,))
+
+
+def _file_calls(calls: list[Syscall]) -> str:
+    """How many, where that is known: sampled calls that follow one another may count as one."""
+    if seen_by(calls) != "syscalls":
+        return "file calls"
+    return counted(len(calls), "file call")
 
 
 def _cache_calls(case: Case) -> list[Syscall]:
@@ -119,21 +125,21 @@ def _suspected(case: Case, calls: list[Syscall], spent_ns: int) -> Judgement:
         factors=(CACHE_FILES,),
         low_ns=case.exclusive_ns(CACHE_FILES),
         high_ns=spent_ns,
-        arithmetic=f"{counted(len(calls), 'file call')} on the cache = {seconds(spent_ns)}",
+        arithmetic=f"{_file_calls(calls)} on the cache = {seconds(spent_ns)}",
         facts=(
             Fact(
                 text=(
-                    f"{counted(len(calls), 'file call')} on cache files took {seconds(spent_ns)}, "
+                    f"{_file_calls(calls)} on cache files took {seconds(spent_ns)}, "
                     f"{share_of(spent_ns, case.attribution.wall_ns)} of the wall time"
                 ),
-                observer="syscalls",
+                observer=seen_by(calls),
             ),
             Fact(
                 text=(
                     f"the slowest, {slowest.name} to {_below(case, slowest)}, "
                     f"took {seconds(slowest_ns)}"
                 ),
-                observer="syscalls",
+                observer=seen_by([slowest]),
             ),
             *disk_facts(case),
         ),
@@ -157,7 +163,7 @@ def _sentence(case: Case, calls: list[Syscall], spent_ns: int) -> str:
     file_system = (cache.file_system if cache else None) or "its file system"
     on = f"{file_system} on {cache.device}" if cache and cache.device else file_system
     waits = [call for call in calls if call.end_ns - call.start_ns >= _WAIT_NS]
-    waited_ns = sum(call.end_ns - call.start_ns for call in waits)
+    waited_ns = covered_ns(waits)
     if file_system in _JOURNALLING and waited_ns >= _WAITS_RATIO * spent_ns:
         names = "/".join(sorted({call.name for call in waits}))
         return (
@@ -165,6 +171,6 @@ def _sentence(case: Case, calls: list[Syscall], spent_ns: int) -> str:
             f"waited {seconds(waited_ns)} for the journal of {on}, whose disk is slow to commit"
         )
     return (
-        f"the cache of {case.client} lies on {on}, where {counted(len(calls), 'file call')} "
+        f"the cache of {case.client} lies on {on}, where {_file_calls(calls)} "
         f"took {seconds(spent_ns)}"
     )

@@ -94,6 +94,15 @@ def spent_in(calls: Iterable[Syscall]) -> int:
     return sum(call.end_ns - call.start_ns for call in calls)
 
 
+def covered_ns(calls: Iterable[Syscall]) -> int:
+    """How long at least one of the calls was going on: threads that wait together wait once."""
+    total_ns = until_ns = 0
+    for call in sorted(calls, key=lambda one: one.start_ns):
+        total_ns += max(0, call.end_ns - max(call.start_ns, until_ns))
+        until_ns = max(until_ns, call.end_ns)
+    return total_ns
+
+
 class Cause(Protocol):
     """One file in this package; its module docstring is its page in the manual."""
 
@@ -121,6 +130,27 @@ def could_not_look(case: Case, observers: Sequence[str]) -> tuple[str, ...]:
         elif look.state != "looked":
             reasons.append(f"{name}: {look.how}")
     return tuple(reasons)
+
+
+def calls_unseen(case: Case, name: str) -> tuple[str, ...]:
+    """Why calls of that name were neither recorded nor sampled; empty where they were either."""
+    if is_recorded(case, name) or case.evidence.has_looked("calls_in_flight"):
+        return ()
+    if case.evidence.has_looked("syscalls"):
+        left_out = f"syscalls: {name} was not among what was recorded"
+        return (left_out, *could_not_look(case, ["calls_in_flight"]))
+    return could_not_look(case, ["syscalls", "calls_in_flight"])
+
+
+def is_recorded(case: Case, name: str) -> bool:
+    """Whether every call of that name was written down, rather than seen by chance."""
+    look = case.evidence.look("syscalls")
+    return look is not None and look.state == "looked" and name in look.recorded
+
+
+def seen_by(calls: Iterable[Syscall]) -> str:
+    """The observer that a statement on these calls rests on."""
+    return "calls_in_flight" if any(call.is_sampled for call in calls) else "syscalls"
 
 
 def lost_syscalls(case: Case) -> tuple[str, ...]:

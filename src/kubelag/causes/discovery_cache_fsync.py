@@ -27,10 +27,13 @@ Sources
 
 from kubelag.causes.contract import (
     Case,
+    calls_unseen,
     could_not_look,
     hidden,
+    is_recorded,
     lost_syscalls,
     median_ns,
+    seen_by,
     spent_in,
     unknown,
     unplaced,
@@ -64,23 +67,23 @@ class DiscoveryCacheFsync:
 
     def judge(self, case: Case) -> Judgement:
         """Compare the time in cache syncs with the wall time."""
-        if missing := could_not_look(case, ["syscalls", "cache_directory"]):
-            return unknown(ID, "whether the client synced its cache was not seen", missing)
         calls = _cache_syncs(case)
         spent_ns = case.union_ns(CACHE_FSYNC)
-        astray = unplaced(case, syncs=True)
-        if not case.is_notable(spent_ns):
-            if case.is_notable(spent_in(astray)):
-                what = f"{counted(len(astray), 'sync')} of unknown files took long"
-                missing = (f"syscalls: the files of syncs that took {seconds(spent_in(astray))}",)
-                return unknown(ID, what, missing)
-            if missing := lost_syscalls(case):
-                return unknown(ID, "not every system call was seen", missing)
-            return _ruled_out(case, [*calls, *astray])
-        if not case.is_waited_for(CACHE_FSYNC):
-            what = f"{counted(len(calls), 'sync')} in the cache took {seconds(spent_ns)}"
+        if case.is_notable(spent_ns):
+            if case.is_waited_for(CACHE_FSYNC):
+                return _suspected(case, calls)
+            what = f"{_syncs(calls)} in the cache took {seconds(spent_ns)}"
             return hidden(case, ID, what, CACHE_FSYNC)
-        return _suspected(case, calls)
+        if missing := (*calls_unseen(case, "fsync"), *could_not_look(case, ["cache_directory"])):
+            return unknown(ID, "whether the client synced its cache was not seen", missing)
+        astray = unplaced(case, syncs=True)
+        if case.is_notable(spent_in(astray)):
+            what = f"{counted(len(astray), 'sync')} of unknown files took long"
+            missing = (f"syscalls: the files of syncs that took {seconds(spent_in(astray))}",)
+            return unknown(ID, what, missing)
+        if missing := lost_syscalls(case):
+            return unknown(ID, "not every system call was seen", missing)
+        return _ruled_out(case, [*calls, *astray])
 
 
 def _cache_syncs(case: Case) -> list[Syscall]:
@@ -92,43 +95,41 @@ def _cache_syncs(case: Case) -> list[Syscall]:
     ]
 
 
+def _syncs(calls: list[Syscall]) -> str:
+    """How many, where that is known: sampled calls that follow one another may count as one."""
+    if seen_by(calls) != "syscalls":
+        return "syncs"
+    return counted(len(calls), "sync")
+
+
 def _ruled_out(case: Case, calls: list[Syscall]) -> Judgement:
     took = f" ({seconds(spent_in(calls))} in all)" if calls else ""
-    return Judgement(
-        cause=ID,
-        standing="ruled_out",
-        sentence=f"{case.client} made {counted(len(calls), 'sync')} in its cache{took}",
-        factors=(CACHE_FSYNC,),
-    )
+    said = f"{case.client} made {_syncs(calls)} in its cache{took}"
+    if not is_recorded(case, "fsync"):
+        said = f"{case.client} was seen for {seconds(spent_in(calls))} in syncs of its cache"
+    return Judgement(cause=ID, standing="ruled_out", sentence=said, factors=(CACHE_FSYNC,))
 
 
 def _suspected(case: Case, calls: list[Syscall]) -> Judgement:
-    typical_ns = median_ns(call.end_ns - call.start_ns for call in calls)
-    product_ns = len(calls) * typical_ns
-    where = _where(case)
     spent_ns, wall_ns = case.union_ns(CACHE_FSYNC), case.attribution.wall_ns
     return Judgement(
         cause=ID,
         standing="suspected",
         sentence=(
             f"{case.client} syncs every discovery cache entry to disk, one after another: "
-            f"{counted(len(calls), 'fsync')} of {seconds(typical_ns)} each (median) on {where}; "
-            "fixed in kubectl 1.25.0"
+            f"{_cost(case, calls)} on {_where(case)}; fixed in kubectl 1.25.0"
         ),
         factors=(CACHE_FSYNC,),
         low_ns=case.exclusive_ns(CACHE_FSYNC),
         high_ns=spent_ns,
-        arithmetic=(
-            f"{counted(len(calls), 'fsync')} x {seconds(typical_ns)} (median) = "
-            f"{seconds(product_ns)}"
-        ),
+        arithmetic=_arithmetic(case, calls),
         facts=(
             Fact(
                 text=(
-                    f"{counted(len(calls), 'fsync')} below {case.cache_name} took "
+                    f"{_syncs(calls)} below {case.cache_name} took "
                     f"{seconds(spent_ns)}, {share_of(spent_ns, wall_ns)} of the wall time"
                 ),
-                observer="syscalls",
+                observer=seen_by(calls),
             ),
             *disk_facts(case),
         ),
@@ -136,6 +137,26 @@ def _suspected(case: Case, calls: list[Syscall]) -> Judgement:
         supporting=("other_client",),
         remedies=("cache-in-memory", "upgrade-client", "no-sync-launcher"),
         sources=_SOURCES,
+    )
+
+
+def _typical_ns(calls: list[Syscall]) -> int:
+    return median_ns(call.end_ns - call.start_ns for call in calls)
+
+
+def _cost(case: Case, calls: list[Syscall]) -> str:
+    if seen_by(calls) != "syscalls":
+        return f"{seconds(case.union_ns(CACHE_FSYNC))} of syncs"
+    return f"{counted(len(calls), 'fsync')} of {seconds(_typical_ns(calls))} each (median)"
+
+
+def _arithmetic(case: Case, calls: list[Syscall]) -> str:
+    if seen_by(calls) != "syscalls":
+        return f"the syncs that were seen in samples = {seconds(case.union_ns(CACHE_FSYNC))}"
+    typical_ns = _typical_ns(calls)
+    return (
+        f"{counted(len(calls), 'fsync')} x {seconds(typical_ns)} (median) = "
+        f"{seconds(len(calls) * typical_ns)}"
     )
 
 

@@ -229,14 +229,21 @@ def _remedies(
 
 
 def _observer(evidence: Evidence, trial: Trial, wall_s: float) -> ObserverLine:
-    look = evidence.look("syscalls")
-    watched = look is not None and look.state == "looked"
     return ObserverLine(
-        kind=look.how if look and watched else "no system calls watched",
+        kind=_watched_by(evidence),
         events=sum(one.events for one in evidence.looks),
         lost=sum(one.lost for one in evidence.looks),
         overhead_s=_overhead_s(trial, wall_s),
     )
+
+
+def _watched_by(evidence: Evidence) -> str:
+    look = evidence.look("syscalls")
+    if look and look.state == "looked":
+        return look.how
+    if evidence.has_looked("calls_in_flight"):
+        return "system calls in flight, sampled"
+    return "no system calls watched"
 
 
 def _overhead_s(trial: Trial, wall_s: float) -> float | None:

@@ -24,6 +24,8 @@ class Look:
     """How many events it recorded."""
     lost: int = 0
     """How many events are known to be missing."""
+    recorded: tuple[str, ...] = ()
+    """For `syscalls`: the names of the calls of which it wrote down every one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,9 @@ class Syscall:
     """Symbolic errno such as `ENOENT`; None on success."""
     address: str | None = None
     """`IP:port` for connect and for sendto/recvfrom on port 53."""
+    is_sampled: bool = False
+    """Seen in flight rather than recorded: times are good to a few milliseconds, the result is not
+    known, and calls that follow one another on the same file may count as one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

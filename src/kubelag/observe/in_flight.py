@@ -1,8 +1,10 @@
-"""Sees what slow system calls act on while they are in flight, without stopping anything.
+"""Sees slow system calls while they are in flight, without stopping anything, by sampling.
 
 /proc/<pid>/task/<tid>/syscall (proc(5)) gives number and arguments of the call that a thread is
 blocked in. Descriptors are looked up in /proc/<pid>/fd, pointers in /proc/<pid>/mem. A call that
-is over before we come is not seen: only slow ones matter.
+is over before we come is not seen: only slow ones matter. A call that is seen at several looks in
+a row counts from halfway after the last look that did not see it to halfway before the next, so
+that over many calls the times come out right.
 """
 
 import os
@@ -12,13 +14,14 @@ import socket
 import struct
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from kubelag.model.evidence import Look
 from kubelag.observe import proc_text
+from kubelag.observe.call_targets import Target, targets
 from kubelag.observe.kept_files import KeptFiles
 from kubelag.observe.periodic import Periodic
-from kubelag.observe.tracefs_story import Sighting
 
 INTERVAL_S = 0.002
 """A call twice as long is certainly seen; the pace drops where it would cost too much."""
@@ -31,61 +34,21 @@ _TREE_EVERY = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """Where a call's arguments name its target; numbers are argument positions from 0."""
+class Sighting:
+    """One call that was seen in flight, or several equal ones that no look told apart."""
 
+    tid: int
     name: str
-    fd: int | None = None
-    """A descriptor; the directory where there is a path too."""
-    path: int | None = None
-    """A pointer to a path."""
-    address: int | None = None
-    """A pointer to a socket address."""
-
-
-_BY_FD = (
-    "fsync fdatasync sync_file_range syncfs close getdents64 fchmod write pwrite64 ftruncate flock"
-)
-_BY_PATH = "open creat mkdir unlink rmdir stat lstat chmod readlink access truncate execve"
-_BY_DIRECTORY = (
-    "openat openat2 mkdirat unlinkat newfstatat statx readlinkat faccessat faccessat2 fchmodat "
-    "fchmodat2 execveat"
-)
-# From the kernel's arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h.
-_X86_64 = (
-    "write=1 open=2 close=3 stat=4 lstat=6 pwrite64=18 access=21 connect=42 execve=59 flock=73 "
-    "fsync=74 fdatasync=75 truncate=76 ftruncate=77 rename=82 mkdir=83 rmdir=84 creat=85 unlink=87 "
-    "readlink=89 chmod=90 fchmod=91 getdents64=217 openat=257 mkdirat=258 newfstatat=262 "
-    "unlinkat=263 renameat=264 readlinkat=267 fchmodat=268 faccessat=269 sync_file_range=277 "
-    "syncfs=306 renameat2=316 execveat=322 statx=332 openat2=437 faccessat2=439 fchmodat2=452"
-)
-_AARCH64 = (
-    "flock=32 mkdirat=34 unlinkat=35 renameat=38 truncate=45 ftruncate=46 faccessat=48 fchmod=52 "
-    "fchmodat=53 openat=56 close=57 getdents64=61 write=64 pwrite64=68 readlinkat=78 newfstatat=79 "
-    "fsync=82 fdatasync=83 sync_file_range=84 connect=203 execve=221 syncfs=267 renameat2=276 "
-    "execveat=281 statx=291 openat2=437 faccessat2=439 fchmodat2=452"
-)
-
-
-def targets(machine: str) -> dict[bytes, Target]:
-    """Targets by call number (in decimal, as /proc prints it); empty for a machine not known."""
-    table = {"x86_64": _X86_64, "aarch64": _AARCH64}.get(machine, "")
-    numbers = (entry.split("=") for entry in table.split())
-    return {number.encode(): _target(name) for name, number in numbers}
-
-
-def _target(name: str) -> Target:
-    if name in _BY_FD.split():
-        return Target(name=name, fd=0)
-    if name in _BY_PATH.split():
-        return Target(name=name, path=0)
-    if name in _BY_DIRECTORY.split():
-        return Target(name=name, fd=0, path=1)
-    if name == "rename":
-        return Target(name=name, path=1)
-    if name == "connect":
-        return Target(name=name, address=1)
-    return Target(name=name, fd=2, path=3)  # renameat, renameat2: the new name
+    first_ns: int
+    """The first look that saw it, on the wall clock."""
+    last_ns: int
+    """The last look that saw it; the same where there was one."""
+    start_ns: int
+    """Halfway between the look before and the first that saw it."""
+    end_ns: int
+    """Halfway between the last look that saw it and the next."""
+    path: str | None = None
+    address: str | None = None
 
 
 class InFlightWatcher:
@@ -97,32 +60,50 @@ class InFlightWatcher:
         self._files = KeptFiles()
         self._targets = targets(platform.machine())
         self._pids: tuple[int, ...] = (root,)
-        self._ticks = 0
-        self._sightings: list[Sighting] = []
+        self._looks = 0
+        self._ticked_ns = 0
+        self._looked_ns: dict[str, int] = {}
+        self._open: dict[str, tuple[bytes, Sighting]] = {}
+        self._closed: list[Sighting] = []
         self._pace = Periodic(tick=self._tick, interval_s=interval_s, name="in-flight")
 
     def start(self) -> None:
         """Begin."""
+        self._ticked_ns = time.time_ns()
         self._pace.start()
 
-    def stop(self) -> tuple[Sighting, ...]:
-        """End; what was seen, in order, on CLOCK_MONOTONIC."""
+    def stop(self) -> tuple[tuple[Sighting, ...], Look]:
+        """End; what was seen, by start."""
         self._pace.stop()
         self._files.close()
-        return tuple(self._sightings)
+        for tid in tuple(self._open):
+            self._close(tid, self._open[tid][1].last_ns)
+        return tuple(sorted(self._closed, key=lambda one: one.start_ns)), self._look_back()
 
-    @property
-    def cost_ratio(self) -> float:
-        """Own processor time over elapsed time."""
-        return self._pace.cost_ratio
+    def _look_back(self) -> Look:
+        if not self._looks:
+            how = "the kernel does not tell what threads wait in (/proc/<pid>/syscall)"
+            return Look(observer="calls_in_flight", state="could_not_look", how=how)
+        cost = f"{self._pace.cost_ratio:.1%} of one processor"
+        return Look(
+            observer="calls_in_flight",
+            state="looked",
+            how=f"{self._pace.ticks:,} looks at /proc/<pid>/syscall, {cost}",
+            events=len(self._closed),
+        )
 
     def _tick(self) -> None:
-        if self._ticks % _TREE_EVERY == 0:
+        if self._pace.ticks % _TREE_EVERY == 0:
             self._pids = tuple(self._tree())
-        self._ticks += 1
+        seen = set()
         for pid in self._pids:
             for tid in _threads(f"{self._proc}/{pid}/task"):
+                seen.add(tid)
                 self._look(pid, tid)
+        self._ticked_ns = time.time_ns()
+        for tid in self._looked_ns.keys() - seen:
+            self._close(tid, self._ticked_ns)
+            del self._looked_ns[tid]
 
     def _tree(self) -> Iterable[int]:
         todo = [self._root]
@@ -135,21 +116,43 @@ class InFlightWatcher:
     def _look(self, pid: int, tid: str) -> None:
         path = f"{self._proc}/{pid}/task/{tid}/syscall"
         state = self._files.read(path)
-        if state is None:
+        if not state:
             return
+        self._looks += 1
+        at_ns, before_ns = time.time_ns(), self._looked_ns.get(tid, self._ticked_ns)
+        self._looked_ns[tid] = at_ns
+        known, sighting = self._open.get(tid, (b"", None))
+        if sighting is not None and state == known:
+            self._open[tid] = known, replace(sighting, last_ns=at_ns)
+            return
+        self._close(tid, at_ns)
         target = self._targets.get(state.split(b" ", 1)[0])
-        if target is None:
-            return
-        at_ns = time.monotonic_ns()
-        arguments = _arguments(state)
-        if arguments is None:
+        arguments = _arguments(state) if target else None
+        if target is None or arguments is None:
             return
         where, address = self._resolve(pid, target, arguments)
         # Only a call that is the same before and after was certainly the one that was looked up.
         if (where or address) and self._files.read(path) == state:
-            self._sightings.append(
-                Sighting(tid=int(tid), name=target.name, at_ns=at_ns, path=where, address=address)
+            self._open[tid] = (
+                state,
+                Sighting(
+                    tid=int(tid),
+                    name=target.name,
+                    first_ns=at_ns,
+                    last_ns=at_ns,
+                    start_ns=(before_ns + at_ns) // 2,
+                    end_ns=at_ns,
+                    path=where,
+                    address=address,
+                ),
             )
+
+    def _close(self, tid: str, next_ns: int) -> None:
+        """The call is over: it was not seen at this next look."""
+        _, sighting = self._open.pop(tid, (b"", None))
+        if sighting is not None:
+            end_ns = (sighting.last_ns + next_ns) // 2
+            self._closed.append(replace(sighting, end_ns=end_ns))
 
     def _resolve(
         self, pid: int, target: Target, arguments: tuple[int, ...]

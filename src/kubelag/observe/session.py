@@ -29,7 +29,9 @@ from kubelag.model.evidence import (
 from kubelag.observe.client import cannot_run, find_program
 from kubelag.observe.debug_log import ClientLog, DebugLogReader
 from kubelag.observe.host import HostSampler
+from kubelag.observe.in_flight import InFlightWatcher
 from kubelag.observe.process_tree import TreeSampler
+from kubelag.observe.sightings import complete
 
 # What is kept of a failing command's standard error.
 _TAIL_LINES = 10
@@ -118,8 +120,12 @@ def _watch_to_the_end(process: "subprocess.Popen[bytes]", wanted: Watch, start_n
     if wanted.recorder:
         wanted.recorder.started(process.pid)
     tree = TreeSampler(roots=lambda: (process.pid,))
-    host = HostSampler()
-    failed = [_crash_of(tree.start), _crash_of(lambda: host.start(process.pid))]
+    host, in_flight = HostSampler(), InFlightWatcher(process.pid)
+    failed = [
+        _crash_of(tree.start),
+        _crash_of(lambda: host.start(process.pid)),
+        _crash_of(in_flight.start),
+    ]
     interrupted, status, rusage = _wait(process, wanted.tick)
     end_ns = time.time_ns()
     # The samplers and the tracer stop before anything is judged, in no particular order.
@@ -127,12 +133,14 @@ def _watch_to_the_end(process: "subprocess.Popen[bytes]", wanted: Watch, start_n
         "process_tree", failed[0], lambda: tree.finish(rusage, end_ns), ((), ())
     )
     host_samples, host_look = _seen("host", failed[1], host.stop, ((),))
+    sightings, flight_look = _seen("calls_in_flight", failed[2], in_flight.stop, ((),))
     told = log.finish()
-    syscalls, processes, looks = _calls(wanted, end_ns, tree_processes)
+    recorded, processes, looks = _calls(wanted, end_ns, tree_processes)
     if status:
-        _refuse_unstarted(wanted, syscalls)
+        _refuse_unstarted(wanted, recorded)
+    true_start_ns = _true_start(recorded, start_ns)
     run = Run(
-        start_ns=_true_start(syscalls, start_ns),
+        start_ns=true_start_ns,
         end_ns=end_ns,
         exit_code=_exit_code(status, told) if os.WIFEXITED(status) else None,
         signal=os.WTERMSIG(status) if os.WIFSIGNALED(status) else None,
@@ -141,8 +149,8 @@ def _watch_to_the_end(process: "subprocess.Popen[bytes]", wanted: Watch, start_n
     )
     return Watched(
         run=run,
-        looks=(*looks, _log_look(wanted, told), tree_look, host_look),
-        syscalls=syscalls,
+        looks=(*looks, flight_look, _log_look(wanted, told), tree_look, host_look),
+        syscalls=complete(recorded, sightings, looks[0].recorded, true_start_ns),
         processes=processes,
         requests=told.requests,
         notes=told.notes,

@@ -27,6 +27,8 @@ _EXIT_CODE = re.compile(r"^exit_group\((-?\d+)\)")
 _FORKS = frozenset({"clone", "clone3", "fork", "vfork"})
 _ADDRESSED = frozenset({"connect", "sendto", "recvfrom"})
 _BOOKKEEPING = _FORKS | {"exit_group"}
+# Traced for strace's own sake (`syscalls`), and told to nobody.
+_UNTOLD = frozenset({"gettid", "set_robust_list", "rseq"})
 _BY_DESCRIPTOR = frozenset(
     {"fsync", "fdatasync", "sync_file_range", "syncfs", "close"}
     | {"getdents64", "fchmod", "write", "pwrite64", "flock"}
@@ -72,7 +74,7 @@ class TraceParser:
         return tuple(
             Syscall(pid=pid, name=name, start_ns=start_ns, end_ns=end_ns, path=_path(name, args))
             for pid, (name, args, start_ns) in self._pending.items()
-            if name not in _BOOKKEEPING and start_ns <= end_ns
+            if name not in _BOOKKEEPING | _UNTOLD and start_ns <= end_ns
         )
 
     def _process_of(self, tid: int | None) -> int | None:
@@ -96,6 +98,8 @@ class TraceParser:
         end = _RESULT.match(text)
         if end is None:
             self.bad_lines += 1
+            return
+        if name in _UNTOLD:
             return
         if name in _BOOKKEEPING:
             self._keep_life(pid, name, text, end, start_ns)

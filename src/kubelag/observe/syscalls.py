@@ -1,18 +1,23 @@
 """Watches the system calls of a process tree with `strace --seccomp-bpf`, without root.
 
-Two depths: `narrow` stops only at the calls that explain most slow commands (about 1.1 times
-the wall time on a 150 ms run, diagnosis.md section 3.1); `files` stops at every file call (about
-3 times), and is asked for only when the narrow run leaves too much unexplained.
+Two depths: `narrow` stops only at the calls that explain most slow commands; `files` stops at every
+file call, costs about twice the wall time, and is asked for only when the narrow run leaves too
+much unexplained (docs/performance.md has the figures). Renames are left to sampling (`in_flight`)
+in a narrow run: a client makes one or two for each of its cache entries, and stopping at each
+costs more than all the rest.
 
 Strings are never decoded (`-s 0`), so no argument, token or body passes through here; file names
 are not strings in strace's sense and are kept whole.
 """
 
+import fcntl
 import os
+import select
 import shutil
 import subprocess
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Literal
 
 from kubelag.model.evidence import Look, Process, Syscall
@@ -21,14 +26,25 @@ from kubelag.observe.strace_lines import TraceParser
 Depth = Literal["narrow", "files"]
 
 _NARROW = (
-    "fsync,fdatasync,sync_file_range,syncfs,sync,rename,renameat,renameat2,connect,"
-    "execve,execveat,wait4,waitid,exit_group,clone,clone3,?fork,?vfork"
+    "fsync fdatasync sync_file_range syncfs sync connect execve execveat wait4 waitid exit_group "
+    "clone clone3 fork vfork"
 )
 _FILES = (
-    _NARROW + ",?open,openat,?creat,close,?mkdir,mkdirat,?unlink,unlinkat,newfstatat,?stat,?lstat,"
-    "statx,getdents64,fchmod,?chmod,fchmodat,write,pwrite64,?readlink,readlinkat,"
-    "?access,faccessat,?faccessat2,flock"
+    f"{_NARROW} rename renameat renameat2 open openat creat close mkdir mkdirat unlink unlinkat "
+    "newfstatat stat lstat statx getdents64 fchmod chmod fchmodat write pwrite64 readlink "
+    "readlinkat access faccessat faccessat2 flock"
 )
+# strace runs a new thread in single steps, from call to call, until the first one that the filter
+# stops at; Go and the C libraries make one of these at the start of each thread.
+_AT_THREAD_START = "gettid set_robust_list rseq"
+_PIPE_BYTES = 1 << 20
+"""/proc/sys/fs/pipe-max-size, what anybody may ask for."""
+_PAUSE_S = 0.01
+_POLL_S = 0.1
+_PATIENCE_S = 5.0
+"""With a strace that goes on after the command's end; arbitrary."""
+_PARSE_BYTES = 1 << 20
+"""Parsing takes a processor from the command, so a short run's lines wait for its end."""
 # A missing ptrace permission shows at once; 10 s is far above any healthy start of strace.
 _PROBE_TIMEOUT_S = 10.0
 
@@ -51,9 +67,16 @@ def probe() -> str | None:
     return f"strace may not trace here ({said[-1] if said else done.returncode})"
 
 
+def names_of(depth: Depth) -> tuple[str, ...]:
+    """The calls that are recorded."""
+    return tuple((_NARROW if depth == "narrow" else _FILES).split())
+
+
 def strace_argv(depth: Depth, fd: int) -> list[str]:
     """The words before the command; the command itself stays our direct child (`-D`)."""
-    calls = _NARROW if depth == "narrow" else _FILES
+    names = (*names_of(depth), *_AT_THREAD_START.split())
+    # The question mark: not every architecture has every call.
+    calls = ",".join(f"?{name}" for name in names)
     return [
         *("strace", "-D", "-f", "--seccomp-bpf", "-qq", "-ttt", "-T", "-y", "-s", "0"),
         *("-e", "signal=none", "-e", f"trace={calls}", "-o", f"/dev/fd/{fd}", "--"),
@@ -67,6 +90,9 @@ class StraceRecorder:
         self._depth = depth
         self._parser = TraceParser()
         self._read_fd, self._write_fd = os.pipe()
+        with suppress(OSError):  # the user has too many pipes of that size already
+            fcntl.fcntl(self._write_fd, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        self._ended = threading.Event()
         self._thread = threading.Thread(target=self._read, daemon=True)
 
     @property
@@ -90,8 +116,8 @@ class StraceRecorder:
 
     def stop(self, end_ns: int) -> tuple[tuple[Syscall, ...], tuple[Process, ...], Look]:
         """What was seen, in order of start; calls still running are cut at `end_ns`."""
-        # strace ends with its last tracee; a daemon left behind by the command must not hold us.
-        self._thread.join(timeout=5)
+        self._ended.set()
+        self._thread.join()
         calls = sorted(
             (*self._parser.syscalls, *self._parser.pending_at(end_ns)), key=lambda c: c.start_ns
         )
@@ -101,10 +127,40 @@ class StraceRecorder:
             how=f"strace --seccomp-bpf, {self._depth}",
             events=len(calls),
             lost=self._parser.bad_lines,
+            recorded=names_of(self._depth),
         )
         return tuple(calls), self._parser.processes(), look
 
     def _read(self) -> None:
-        with os.fdopen(self._read_fd, encoding="utf-8", errors="replace") as lines:
-            for line in lines:
-                self._parser.feed(line.rstrip("\n"))
+        text = bytearray()
+        for chunk in self._chunks():
+            text += chunk
+            if len(text) >= _PARSE_BYTES:
+                text = self._parse(text)
+            # To be woken for every line would cost the command more than the lines themselves.
+            self._ended.wait(_PAUSE_S)
+        self._parse(text + b"\n")
+        os.close(self._read_fd)
+
+    def _chunks(self) -> Iterator[bytes]:
+        """Until strace has ended, which it does with its last tracee.
+
+        A daemon that the command left behind must not hold us.
+        """
+        patience = int(_PATIENCE_S / _POLL_S)
+        ready = select.poll()
+        ready.register(self._read_fd, select.POLLIN)
+        while patience:
+            if not ready.poll(_POLL_S * 1000):
+                patience -= self._ended.is_set()
+            elif chunk := os.read(self._read_fd, _PIPE_BYTES):
+                yield chunk
+            else:
+                return
+
+    def _parse(self, text: bytearray) -> bytearray:
+        """Take in the whole lines; returns what is left of the last."""
+        *lines, rest = text.split(b"\n")
+        for line in lines:
+            self._parser.feed(line.decode(errors="replace"))
+        return rest

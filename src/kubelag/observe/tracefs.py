@@ -1,7 +1,7 @@
 """Watches the system calls of a process tree through a private tracefs instance, as root.
 
-Nothing is stopped: the kernel writes two records per call into a ring buffer. What a slow call
-acts on is looked up while it is in flight (`in_flight`); a fast call has no path.
+Nothing is stopped: the kernel writes two records per call into a ring buffer. They do not tell
+what a call acts on: of slow calls that is seen while they are in flight (`in_flight`).
 
 Differences to strace: a call's `pid` is the thread's; exec's path is what was run in the end.
 """
@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Literal
 
 from kubelag.model.evidence import Look, Process, Syscall
-from kubelag.observe.in_flight import InFlightWatcher
 from kubelag.observe.tracefs_instance import Instance, TracefsRoot
-from kubelag.observe.tracefs_lines import TraceLine, parse_trace_line
+from kubelag.observe.tracefs_lines import TraceLine, parse_trace_line, strace_name
 from kubelag.observe.tracefs_story import Story
 
 Depth = Literal["narrow", "files"]
@@ -94,9 +93,9 @@ class TracefsRecorder:
         self._depth = depth
         self._root: TracefsRoot | None = None
         self._instance: Instance | None = None
-        self._watcher: InFlightWatcher | None = None
         self._drain: _Drain | None = None
         self._pid = 0
+        self._recorded: tuple[str, ...] = ()
         self._begun: tuple[int, int] = (0, 0)
 
     def start(self, pid: int) -> str | None:
@@ -115,7 +114,7 @@ class TracefsRecorder:
 
     def stop(self) -> tuple[tuple[Syscall, ...], tuple[Process, ...], Look]:
         """End the recording, remove the instance, and say what was seen."""
-        if self._instance is None or self._drain is None or self._watcher is None:
+        if self._instance is None or self._drain is None:
             look = Look(
                 observer="syscalls", state="could_not_look", how="tracefs was not recording"
             )
@@ -123,7 +122,6 @@ class TracefsRecorder:
         try:
             self._instance.write("tracing_on", "0")
             ended = _clocks()
-            sightings = self._watcher.stop()
             text, dropped = self._drain.stop()
             lost = self._instance.lost_events() + dropped
         finally:
@@ -131,7 +129,6 @@ class TracefsRecorder:
         story = Story(
             root=self._pid,
             begun_ns=self._begun[0],
-            sightings=sightings,
             to_wall_ns=_Conversion(self._begun, ended).to_wall_ns,
         )
         for line in _lines(text):
@@ -140,9 +137,14 @@ class TracefsRecorder:
         return calls, story.processes(), self._look(len(calls), lost)
 
     def _look(self, events: int, lost: int) -> Look:
-        cost = self._watcher.cost_ratio if self._watcher else 0.0
-        how = f"tracefs, {self._depth}; own cost {cost:.1%} of one processor"
-        return Look(observer="syscalls", state="looked", how=how, events=events, lost=lost)
+        return Look(
+            observer="syscalls",
+            state="looked",
+            how=f"tracefs, {self._depth}",
+            events=events,
+            lost=lost,
+            recorded=self._recorded,
+        )
 
     def _open(self, pid: int) -> None:
         self._root = TracefsRoot()
@@ -152,15 +154,13 @@ class TracefsRecorder:
         self._instance.write("buffer_size_kb", str(_buffer_kb()))
         self._instance.write("options/event-fork", "1")
         self._instance.write("set_event_pid", " ".join(_threads(pid)))
-        self._instance.enable(_existing(self._root, self._depth))
+        names = _existing(self._root, self._depth)
+        self._recorded = tuple(map(strace_name, names))
+        self._instance.enable((*_tasks(self._root), *_pairs(names)))
         self._drain = _Drain(self._instance.path / "trace_pipe")
         self._begun = _clocks()
-        self._watcher = InFlightWatcher(pid)
-        self._watcher.start()
 
     def _close(self) -> None:
-        if self._watcher is not None:
-            self._watcher.stop()
         if self._drain is not None:
             self._drain.stop()
         if self._instance is not None:
@@ -243,9 +243,17 @@ def _lines(text: bytes) -> Iterable[TraceLine]:
 
 def _existing(root: TracefsRoot, depth: Depth) -> list[str]:
     names = _NARROW.split() if depth == "narrow" else [*_NARROW.split(), *_FILES.split()]
-    pairs = ((f"syscalls:sys_enter_{name}", f"syscalls:sys_exit_{name}") for name in names)
-    wanted = [*_TASKS, *(event for pair in pairs for event in pair)]
-    return [event for event in wanted if root.has_event(event)]
+    return [name for name in names if root.has_event(f"syscalls:sys_enter_{name}")]
+
+
+def _pairs(names: Iterable[str]) -> Iterable[str]:
+    for name in names:
+        yield f"syscalls:sys_enter_{name}"
+        yield f"syscalls:sys_exit_{name}"
+
+
+def _tasks(root: TracefsRoot) -> list[str]:
+    return [event for event in _TASKS if root.has_event(event)]
 
 
 def _threads(pid: int) -> list[str]:

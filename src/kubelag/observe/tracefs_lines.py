@@ -86,14 +86,14 @@ def _call(tid: int, at_ns: int, body: str) -> TraceLine | None:
             kind="exit",
             tid=tid,
             at_ns=at_ns,
-            name=_name(ended["name"]),
+            name=strace_name(ended["name"]),
             result=result,
             error=error,
         )
     begun = _ENTER.match(body)
     if begun is None:
         return None
-    name, args = _name(begun["name"]), begun["args"]
+    name, args = strace_name(begun["name"]), begun["args"]
     code = _exit_code(args) if name == "exit_group" else None
     quoted = _QUOTED.findall(args)
     text = _utf8(quoted[-1]) if quoted else None
@@ -117,7 +117,8 @@ def _task(tid: int, at_ns: int, body: str) -> TraceLine | None:
     return None
 
 
-def _name(name: str) -> str:
+def strace_name(name: str) -> str:
+    """The call's name as strace spells it."""
     return _NAMES.get(name, name)
 
 

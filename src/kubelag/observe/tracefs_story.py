@@ -1,24 +1,11 @@
 """Puts a trace's events together: finished calls and the processes that made them; pure."""
 
-from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from kubelag.model.evidence import Process, Syscall
 from kubelag.observe.lives import Life, processes_of
 from kubelag.observe.tracefs_lines import TraceLine
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sighting:
-    """What a call in flight was seen to act on."""
-
-    tid: int
-    name: str
-    at_ns: int
-    """On the trace's own clock."""
-    path: str | None = None
-    address: str | None = None
 
 
 @dataclass(slots=True)
@@ -35,7 +22,6 @@ class Story:
     Args:
         root: The process that recording began with.
         begun_ns: When, on the trace's clock.
-        sightings: What calls in flight were seen to act on, in any order.
         to_wall_ns: From the trace's clock to the wall clock.
     """
 
@@ -44,7 +30,6 @@ class Story:
         *,
         root: int,
         begun_ns: int,
-        sightings: Iterable[Sighting],
         to_wall_ns: Callable[[int], int],
     ) -> None:
         self._to_wall_ns = to_wall_ns
@@ -52,9 +37,6 @@ class Story:
         self._pending: dict[int, _Pending] = {}
         self._process_of: dict[int, int] = {}
         self._lives = {root: Life(pid=root, start_ns=begun_ns)}
-        self._sightings: dict[int, list[Sighting]] = {}
-        for sighting in sorted(sightings, key=lambda one: one.at_ns):
-            self._sightings.setdefault(sighting.tid, []).append(sighting)
 
     def feed(self, line: TraceLine) -> None:
         """Take in one event."""
@@ -98,30 +80,18 @@ class Story:
 
     def _finish(self, tid: int, end_ns: int, line: TraceLine | None) -> None:
         pending = self._pending.pop(tid)
-        seen = self._sighting(tid, pending, end_ns)
         self._calls.append(
             Syscall(
                 pid=tid,
                 name=pending.name,
                 start_ns=self._to_wall_ns(pending.start_ns),
                 end_ns=self._to_wall_ns(end_ns),
-                path=pending.path or (seen.path if seen else None),
+                path=pending.path,
                 result=line.result if line else None,
                 error=line.error if line else None,
-                address=pending.address or (seen.address if seen else None),
+                address=pending.address,
             )
         )
-
-    def _sighting(self, tid: int, pending: _Pending, end_ns: int) -> Sighting | None:
-        """The first sighting of this very call, by thread, name and time."""
-        known = self._sightings.get(tid, [])
-        index = bisect_left(known, pending.start_ns, key=lambda one: one.at_ns)
-        for sighting in known[index:]:
-            if sighting.at_ns > end_ns:
-                return None
-            if sighting.name == pending.name:
-                return sighting
-        return None
 
     def _fork(self, line: TraceLine) -> None:
         parent = self._life(line.tid)
