@@ -97,22 +97,47 @@ def test_too_noisy_says_how_many_runs_are_needed() -> None:
     assert "runs of each kind needed" in ruling.reason
 
 
-def test_two_pairs_never_prove() -> None:
-    short = (10 * S, 10 * S + 1)
-    two = Trial(
+def two_pairs(*treated: int) -> Trial:
+    """What a slow command gets: the observed run stands in for the unchanged one again."""
+    controls = (10 * S, 10 * S + 40 * MS)
+    return Trial(
         arms=(
-            Arm(name="unchanged", walls_ns=short),
-            Arm(name="fsync_suppressed", walls_ns=(1 * S, 1 * S + 1)),
+            Arm(name="unchanged", walls_ns=controls[:1]),
+            Arm(name="placebo", walls_ns=controls[1:]),
+            Arm(name="fsync_suppressed", walls_ns=treated),
         ),
         experiments=(
             Experiment(
-                id="fsync_suppressed",
-                outcome="measured",
-                estimate=paired(short, (1 * S, 1 * S + 1)),
+                id="fsync_suppressed", outcome="measured", estimate=paired(controls, treated)
             ),
         ),
     )
-    assert rule(SUSPICION, two, 10 * S, 9 * S).verdict == "likely"
+
+
+def test_two_pairs_that_agree_prove_and_the_observed_run_is_shown_beside_them() -> None:
+    ruling = rule(SUSPICION, two_pairs(1500 * MS, 1480 * MS), 10 * S + 90 * MS, 9 * S)
+    assert ruling.verdict == "proven"
+    assert ruling.proof is not None
+    assert ruling.proof.ci95_s[0] < 8.2
+    assert [arm.name for arm in ruling.proof.arms] == [
+        "observed",
+        "unchanged",
+        "placebo",
+        "fsync_suppressed",
+    ]
+
+
+def test_two_pairs_that_differ_prove_nothing() -> None:
+    ruling = rule(SUSPICION, two_pairs(1 * S, 3 * S), 10 * S, 9 * S)
+    assert ruling.verdict == "likely"
+    assert "underpowered" in ruling.reason
+
+
+def test_an_observed_run_far_from_the_timed_ones_is_noise_too() -> None:
+    weak = replace(SUSPICION, low_ns=4 * S, high_ns=5 * S)
+    runs = two_pairs(6 * S, 6 * S + 10 * MS)
+    assert rule(weak, runs, 10 * S, 4 * S).verdict == "proven"
+    assert rule(weak, runs, 14 * S, 4 * S).verdict == "likely"
 
 
 def test_a_failed_treatment_is_no_measurement() -> None:

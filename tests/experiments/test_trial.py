@@ -129,6 +129,22 @@ def test_a_large_effect_needs_three_blocks_with_another_control_in_each(play: Pl
     assert saved["b"] == pytest.approx(800 * MS, abs=10 * MS)
 
 
+def test_a_slow_command_is_settled_by_two_blocks_where_the_observed_run_was_alike(
+    play: Play,
+) -> None:
+    trial = play(Machine(kubectl=10_000 * MS, a=100 * MS), Removed("a"))
+    assert trial.stopped == "settled after 2 blocks"
+    assert runs(trial) == {"a": 2, "unchanged": 1, "placebo": 1}
+
+
+@pytest.mark.parametrize(
+    ("base_ms", "why"), [(8_900, "the observed run took 10 s"), (4_900, "it is not slow")]
+)
+def test_otherwise_the_unchanged_command_runs_again(play: Play, base_ms: int, why: str) -> None:
+    trial = play(Machine(kubectl=base_ms * MS, a=100 * MS), Removed("a"))
+    assert trial.stopped == "settled after 3 blocks", why
+
+
 def test_each_treatment_is_warmed_up_once_and_that_does_not_count(play: Play) -> None:
     machine = Machine(a=100 * MS)
     play(machine, Removed("a"))

@@ -9,7 +9,7 @@ and what was seen to move elsewhere.
 from dataclasses import dataclass, replace
 
 from kubelag.experiments.statistics import MIN_PAIRS_LARGE, median_ns, pairs_needed
-from kubelag.model.experiment import CONTROLS, Arm, Estimate, Experiment, Trial
+from kubelag.model.experiment import CONTROLS, OBSERVED, Arm, Estimate, Experiment, Trial
 from kubelag.model.report import Proof, ProofArm
 from kubelag.model.units import seconds
 from kubelag.model.verdict import Judgement, VerdictValue
@@ -60,16 +60,28 @@ def base_of(trial: Trial, wall_ns: int) -> int:
     return median_ns(trial.control_walls_ns) if trial.control_walls_ns else wall_ns
 
 
-def noise_of(trial: Trial, base_ns: int) -> int:
-    """How far two equal runs lie apart here: the spread of those in which nothing was removed."""
-    walls_ns = trial.control_walls_ns
+def noise_of(trial: Trial, base_ns: int, wall_ns: int) -> int:
+    """How far two equal runs lie apart here: the spread of those in which nothing was removed.
+
+    Where the unchanged command was not timed again, the observed run stands in for that; watching
+    made it longer, so that the noise is rather put too high.
+    """
+    arms = (*trial.arms, *_stand_in(trial, wall_ns))
+    walls_ns = [wall for arm in arms if arm.name in (OBSERVED, *CONTROLS) for wall in arm.walls_ns]
     spread_ns = max(walls_ns) - min(walls_ns) if walls_ns else 0
     return round(max(_NOISE_FLOOR_RATIO * base_ns, spread_ns))
 
 
-def tolerance_of(trial: Trial, base_ns: int) -> int:
+def _stand_in(trial: Trial, wall_ns: int) -> tuple[Arm, ...]:
+    """The observed run, where the unchanged command was not timed again."""
+    if not trial.control_walls_ns or trial.arm("unchanged_again"):
+        return ()
+    return (Arm(name=OBSERVED, walls_ns=(wall_ns,)),)
+
+
+def tolerance_of(trial: Trial, base_ns: int, wall_ns: int) -> int:
     """How far a saving may lie from its prediction: the noise, and never more than a tenth."""
-    return round(min(noise_of(trial, base_ns), _TOLERANCE_CAP_RATIO * base_ns))
+    return round(min(noise_of(trial, base_ns, wall_ns), _TOLERANCE_CAP_RATIO * base_ns))
 
 
 def scaled(judgement: Judgement, base_ns: int, wall_ns: int) -> Judgement:
@@ -108,14 +120,15 @@ def _rule_by(
     experiment, estimate = measured
     base_ns = base_of(trial, wall_ns)
     verdict, reason = _decide(
-        scaled(judgement, base_ns, wall_ns), experiment, estimate, base_ns, trial
+        scaled(judgement, base_ns, wall_ns), experiment, estimate, trial, wall_ns
     )
     if verdict == "proven" and abs(wall_ns - base_ns) > _NOT_REPRODUCED_RATIO * base_ns:
         reason = f"the observed run took {seconds(wall_ns)}, the others {seconds(base_ns)}"
         verdict = "likely"
-    proof = _proof(
-        experiment, estimate, trial, base_ns, (*judgement.experiments, *judgement.supporting)
-    )
+    named = (*judgement.experiments, *judgement.supporting)
+    shown = (trial.arm(name) for name in (*CONTROLS, *named))
+    arms = (*_stand_in(trial, wall_ns), *(arm for arm in shown if arm))
+    proof = _proof(experiment, estimate, trial, base_ns, arms)
     return Ruling(verdict=verdict, proof=proof, reason=reason)
 
 
@@ -131,10 +144,11 @@ def _decide(
     judgement: Judgement,
     experiment: Experiment,
     estimate: Estimate,
-    base_ns: int,
     trial: Trial,
+    wall_ns: int,
 ) -> tuple[VerdictValue, str]:
-    tolerance_ns = tolerance_of(trial, base_ns)
+    base_ns = base_of(trial, wall_ns)
+    tolerance_ns = tolerance_of(trial, base_ns, wall_ns)
     saving = f"removing it saved {seconds(estimate.saving_ns)} of {seconds(base_ns)}"
     if _placebo_explains(trial, estimate):
         return "unknown", "the wrapper alone changed the time as much as the removal did"
@@ -142,7 +156,7 @@ def _decide(
         return "unknown", f"{saving}, far less than predicted: the model is wrong here"
     if estimate.low_ns <= 0 and estimate.high_ns < PROVEN_RATIO * base_ns:
         return "unknown", f"{saving}, which is nothing"
-    if estimate.low_ns <= noise_of(trial, base_ns) or estimate.pairs < MIN_PAIRS_LARGE:
+    if estimate.low_ns <= noise_of(trial, base_ns, wall_ns) or estimate.pairs < MIN_PAIRS_LARGE:
         return "likely", f"underpowered: {_runs_needed(experiment, trial)}"
     if estimate.saving_ns < PROVEN_RATIO * base_ns:
         return "contributing", f"{saving}, under {PROVEN_RATIO:.0%}"
@@ -172,15 +186,14 @@ def _proof(
     estimate: Estimate,
     trial: Trial,
     base_ns: int,
-    named: tuple[str, ...],
+    arms: tuple[Arm, ...],
 ) -> Proof:
-    shown = [trial.arm(name) for name in (*CONTROLS, *named)]
     return Proof(
         experiment=experiment.id,
         saving_s=estimate.saving_ns / 1e9,
         ci95_s=(estimate.low_ns / 1e9, estimate.high_ns / 1e9),
         pairs=estimate.pairs,
-        arms=tuple(_arm(arm) for arm in shown if arm),
+        arms=tuple(map(_arm, arms)),
         same_against_same_s=_interval_s(trial.same_against_same),
         placebo_s=_interval_s(trial.placebo),
         knock_on_s=experiment.knock_on_ns / 1e9,

@@ -86,7 +86,7 @@ def _follow(
     predicted = scaled(suspect, base_ns, wall_ns)
     estimate = experiment.estimate
     if estimate is None or not is_below_prediction(
-        predicted, estimate, tolerance_of(trial, base_ns)
+        predicted, estimate, tolerance_of(trial, base_ns, wall_ns)
     ):
         return experiment
     try:

@@ -18,10 +18,11 @@ _SEED = 20
 # Two-sided 97.5 % points of Student's t by degrees of freedom (standard tables).
 _STUDENT_T = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776}
 # diagnosis.md section 4: stop when the half-width is under max(5 % of the wall time, half the
-# effect); 20 blocks at most. Its five-pair minimum is lowered to three for an effect of at least
-# half the wall time: at t = 4.3 even three pairs then need a spread under a tenth of the effect.
+# effect); 20 blocks at most. Its five-pair minimum is lowered to two for an effect of at least half
+# the wall time: at t = 12.7 two pairs settle it only where they differ by under a twelfth of the
+# effect.
 MIN_PAIRS = 5
-MIN_PAIRS_LARGE = 3
+MIN_PAIRS_LARGE = 2
 MAX_PAIRS = 20
 _LARGE_EFFECT = 0.5
 _HALF_WIDTH_OF_WALL = 0.05

@@ -4,7 +4,8 @@ Each block holds, in random order, every treatment and one control. The controls
 command unchanged, unchanged again (their difference is this machine's noise), and under a filter
 that filters nothing (placebo). So a slow command runs slowly once a block, a drift of the machine
 hits all arms alike, and a difference is always taken within one block. No trial is settled before
-every control has had its turn.
+every control has had its turn; but where a slow command took as long as when it was observed, that
+run is the unchanged one again, and two blocks may settle it.
 """
 
 import random
@@ -27,6 +28,9 @@ INTERRUPTED = "interrupted"
 """What a trial that Ctrl-C ended says of its end."""
 _LEAST_LIMIT_S, _LIMIT_RATIO = 30.0, 5.0
 # Both arbitrary: far above the spread of any healthy arm.
+# A command this slow is not run more often than needed, and watching it costs less than the second
+# figure (docs/performance.md), so that the observed run tells of the noise too. Both arbitrary.
+_SLOW_NS, _SAME_RATIO = 5_000_000_000, 0.10
 CANNOT_RUN = (NotApplicableError, OSError, subprocess.SubprocessError, seccomp.SeccompError)
 """What keeps one run from happening: no place for its cache, no process, no filter."""
 
@@ -85,11 +89,14 @@ class TrialRunner:
         self._kinds: dict[str, Kind] = {}
         self._refused: dict[str, str] = {}
         unchanged = situation.unchanged
-        self._limit_s = _limit_s(situation)
+        run = situation.evidence.run
+        self._observed_ns = run.end_ns - run.start_ns
+        self._limit_s = max(_LEAST_LIMIT_S, _LIMIT_RATIO * self._observed_ns / 1e9)
         self._variants: dict[str, Variant] = {UNCHANGED: unchanged, AGAIN: unchanged}
         self._may_filter = seccomp.probe() is None
         if self._may_filter:
             self._variants[PLACEBO] = unchanged.but(child=unchanged.child.under("placebo"))
+        self._first_controls = (UNCHANGED, PLACEBO if self._may_filter else AGAIN)
         self._controls = tuple(self._variants)
         for kind in kinds:
             self._admit(kind, situation)
@@ -152,12 +159,14 @@ class TrialRunner:
                 return f"the budget was spent after {plural_blocks(number - 1)}"
             self._done.append(self._block(number, control))
             self._tell()
-            if number >= len(self._controls) and all(map(self._is_settled, self._kinds)):
+            if self._knows_the_noise() and all(map(self._is_settled, self._kinds)):
                 return f"settled after {plural_blocks(number)}"
         return f"{MAX_PAIRS} blocks were run, which is the most"
 
     def _control_order(self) -> Iterator[str]:
-        """Every control once in random order, and again, and so on."""
+        """Every control once in random order, the unchanged one again last, and so on."""
+        first = random.sample(self._first_controls, len(self._first_controls))
+        yield from (*first, *(name for name in self._controls if name not in first))
         while True:
             yield from random.sample(self._controls, len(self._controls))
 
@@ -190,8 +199,18 @@ class TrialRunner:
                 self._progress.found(kind, estimate)
 
     def _is_settled(self, name: str) -> bool:
-        wall_ns = median_ns([block.control_ns for block in self._done])
-        return is_settled(self._estimate(name), wall_ns)
+        return is_settled(self._estimate(name), self._base_ns())
+
+    def _base_ns(self) -> int:
+        return median_ns([block.control_ns for block in self._done])
+
+    def _knows_the_noise(self) -> bool:
+        """Whether the wrapper and a second unchanged run have had their turn."""
+        if len(self._done) >= len(self._controls):
+            return True
+        base_ns = self._base_ns()
+        is_same = abs(self._observed_ns - base_ns) <= _SAME_RATIO * base_ns
+        return base_ns >= _SLOW_NS and is_same and len(self._done) >= len(self._first_controls)
 
     def _result(self, stopped: str) -> Trial:
         refused = (
@@ -225,12 +244,6 @@ class TrialRunner:
             why = f"it ended with exit code {theirs}, the unchanged command with {ours}"
             return Experiment(id=name, outcome="failed", why=why, command=shown)
         return Experiment(id=name, outcome="measured", command=shown, estimate=estimate)
-
-
-def _limit_s(situation: Situation) -> float:
-    """No run may take longer: what takes five times the observed run is another run."""
-    run = situation.evidence.run
-    return max(_LEAST_LIMIT_S, _LIMIT_RATIO * (run.end_ns - run.start_ns) / 1e9)
 
 
 def plural_blocks(count: int) -> str:

@@ -6,6 +6,9 @@ from typing import Literal
 CONTROLS = ("unchanged", "unchanged_again", "placebo")
 """Arms in which nothing is removed; each block has one of them."""
 
+OBSERVED = "observed"
+"""The run that was watched; in a proof it stands in for an unchanged run that was not repeated."""
+
 Outcome = Literal["measured", "not_applicable", "failed", "out_of_budget"]
 
 
