@@ -30,7 +30,6 @@ from kubelag.model.experiment import Arm, Estimate, Experiment, Trial
 
 START = 1_795_435_451_000_000_000
 FILES = [
-    "errors.json",
     "evidence.json",
     "host.jsonl.gz",
     "manifest.json",
@@ -102,7 +101,7 @@ def place(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def saved(place: Path) -> Path:
-    bundle.save(place, EVIDENCE, TRIAL, errors=("cause x crashed",))
+    bundle.save(place, EVIDENCE, TRIAL)
     return place
 
 
@@ -119,7 +118,6 @@ def test_what_was_saved_is_what_is_loaded(saved: Path) -> None:
     assert bundle.load(saved) == bundle.Bundle(
         evidence=EVIDENCE,
         trial=TRIAL,
-        errors=("cause x crashed",),
         kubelag_version=__version__,
     )
 
@@ -136,7 +134,7 @@ def test_a_bundle_is_its_owners_alone(saved: Path) -> None:
 
 
 def test_the_same_evidence_makes_the_same_files(saved: Path, tmp_path: Path) -> None:
-    bundle.save(tmp_path / "again", EVIDENCE, TRIAL, errors=("cause x crashed",))
+    bundle.save(tmp_path / "again", EVIDENCE, TRIAL)
     for name in FILES:
         assert (saved / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
 

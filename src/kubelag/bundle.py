@@ -1,7 +1,7 @@
 """Saves what was seen to one directory, and reads it back elsewhere.
 
 A bundle is `manifest.json` (format, version, checksums), `evidence.json`, `trial.json`,
-`errors.json`, and one `<name>.jsonl.gz` for each long series of the evidence, one event a line.
+and one `<name>.jsonl.gz` for each long series of the evidence, one event a line.
 It holds what the model holds and nothing of the environment. It is written beside its place and
 then renamed into it, so that whoever looks finds the old one or the new one, never a half.
 """
@@ -46,7 +46,7 @@ SERIES: Final[tuple[tuple[str, type], ...]] = (
 """Fields of the evidence that grow with the run, each in a file of its own."""
 
 _MANIFEST = "manifest.json"
-_EVIDENCE, _TRIAL, _ERRORS = "evidence.json", "trial.json", "errors.json"
+_EVIDENCE, _TRIAL = "evidence.json", "trial.json"
 _DIRECTORY_MODE, _FILE_MODE = 0o700, 0o600
 _ELSEWHERE = "name another directory with --save"
 _COPY_AGAIN = "copy the bundle again, or save a new one with kubelag explain --save"
@@ -59,8 +59,6 @@ class Bundle:
 
     evidence: Evidence
     trial: Trial
-    errors: tuple[str, ...]
-    """Observers or experiments that crashed while it was recorded."""
     kubelag_version: str
     """The kubelag that recorded it."""
 
@@ -115,16 +113,14 @@ def check_place(directory: Path) -> Path:
     return place
 
 
-def save(
-    directory: Path, evidence: Evidence, trial: Trial, *, errors: tuple[str, ...] = ()
-) -> None:
+def save(directory: Path, evidence: Evidence, trial: Trial) -> None:
     """Write a bundle; an older one in the same place is replaced, anything else is refused.
 
     Raises:
         BundleError: The place holds something else, or cannot be written.
     """
     place = check_place(directory)
-    files = dict(_encoded(evidence, trial, errors))
+    files = dict(_encoded(evidence, trial))
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=f".{place.name}.", dir=place.parent))
@@ -154,9 +150,6 @@ def load(directory: Path) -> Bundle:
     return Bundle(
         evidence=replace(evidence, **series),
         trial=_decode(_checked(directory, _TRIAL, manifest), Trial, directory / _TRIAL),
-        errors=_decode(
-            _checked(directory, _ERRORS, manifest), tuple[str, ...], directory / _ERRORS
-        ),
         kubelag_version=manifest.kubelag_version,
     )
 
@@ -165,7 +158,7 @@ def load(directory: Path) -> Bundle:
 
 
 def _refuse_foreign(place: Path, names: set[str]) -> None:
-    own = {_MANIFEST, _EVIDENCE, _TRIAL, _ERRORS, *(_series_file(name) for name, _ in SERIES)}
+    own = {_MANIFEST, _EVIDENCE, _TRIAL, *(_series_file(name) for name, _ in SERIES)}
     if _MANIFEST not in names:
         raise BundleError(f"{place} is not empty and no bundle", _ELSEWHERE)
     if foreign := sorted(names - own):
@@ -173,13 +166,10 @@ def _refuse_foreign(place: Path, names: set[str]) -> None:
     _stamp(place)
 
 
-def _encoded(
-    evidence: Evidence, trial: Trial, errors: tuple[str, ...]
-) -> Iterator[tuple[str, bytes]]:
+def _encoded(evidence: Evidence, trial: Trial) -> Iterator[tuple[str, bytes]]:
     nothing: dict[str, Any] = {name: () for name, _ in SERIES}
     yield _EVIDENCE, encode_indented(replace(evidence, **nothing))
     yield _TRIAL, encode_indented(trial)
-    yield _ERRORS, encode_indented(errors)
     for name, _ in SERIES:
         lines = b"".join(encode(event) + b"\n" for event in getattr(evidence, name))
         yield _series_file(name), gzip.compress(lines, mtime=0)

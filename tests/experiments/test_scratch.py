@@ -82,10 +82,14 @@ def test_what_a_killed_run_left_is_swept_and_what_a_living_one_uses_is_not(tmp_p
     dead = tmp_path / alive.name.replace(f"-{os.getpid()}-", "-4194999-")
     elsewhere = tmp_path / ".kubelag-0123abcd-4194999-abc"
     stranger = tmp_path / ".kubelag-notes"
-    for path in (dead, alive, elsewhere, stranger):
+    old = tmp_path / ".kubelag-0123abcd-4194999-old"
+    for path in (dead, alive, elsewhere, stranger, old):
         path.mkdir()
+    os.utime(old, (1, 1))
+    os.utime(stranger, (1, 1))
     sweep(tmp_path)
     assert not dead.exists()
+    assert not old.exists()
     assert all(path.exists() for path in (alive, elsewhere, stranger))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kubelag.errors import CommandNotExecutableError, CommandNotFoundError
-from kubelag.observe.client import identify, say
+from kubelag.observe.client import identify
 
 GCLOUD = Path("/usr/lib/google-cloud-sdk/bin")
 
@@ -39,7 +39,6 @@ def test_a_client_is_found_on_path_and_says_its_version(tmp_path: Path) -> None:
         "1.20.2",
     )
     assert found.wrappers == (str(path),)
-    assert say(found).state == "looked"
 
 
 def test_it_is_asked_without_home_and_kubeconfig(tmp_path: Path) -> None:
@@ -96,7 +95,6 @@ def test_nothing_that_is_no_kubectl_is_ever_run_to_ask(tmp_path: Path, name: str
     found = identify(name, path_of(tmp_path / "a"))
     assert (found.kind, found.version) == ("unknown", None)
     assert not (tmp_path / "a/calls").exists()
-    assert say(found).state == "could_not_look"
 
 
 def test_a_kubectl_that_never_answers_is_unknown(tmp_path: Path) -> None:

@@ -265,13 +265,6 @@ def test_a_prompt_is_shown_before_its_newline() -> None:
     assert reader.close() == b"I1123"
 
 
-def test_the_log_is_shown_to_whoever_asked_for_it() -> None:
-    data = (DATA / "kubectl-1.20-get-nodes-v6.log").read_bytes()
-    reader = DebugLogReader(STARTED_NS, show_log=True)
-    assert reader.feed(data[:99]) + reader.feed(data[99:]) + reader.close() == data
-    assert len(reader.result().requests) == 13
-
-
 def test_a_client_without_a_debug_log_could_not_be_looked_at() -> None:
     shown, log = read(b"usage: something else\n")
     assert shown == b"usage: something else\n"

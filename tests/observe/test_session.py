@@ -253,6 +253,20 @@ def test_ctrl_c_while_the_observers_start_is_not_lost_and_loses_nothing(marked: 
     assert marked
 
 
+class _InterruptingTheFork(FakeRecorder):
+    def argv(self, command: tuple[str, ...]) -> list[str]:
+        os.kill(os.getpid(), signal.SIGINT)
+        return super().argv(command)
+
+
+def test_ctrl_c_while_the_command_is_started_is_not_lost_and_leaves_nothing(marked: str) -> None:
+    recorder = _InterruptingTheFork()
+    seen = shell("sleep 1000", recorder=recorder)
+    assert seen.run.interrupted
+    assert recorder.said == ["started", "stopped"]
+    assert marked
+
+
 class _Crashing(FakeRecorder):
     def started(self, pid: int) -> None:
         super().started(pid)
@@ -264,7 +278,7 @@ def test_an_observer_that_crashes_takes_the_command_with_it(marked: str) -> None
     with pytest.raises(RuntimeError, match="a bug"):
         shell("sleep 1000", recorder=recorder)
     assert recorder.said == ["started", "stopped"]
-    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) & set(session._ENDINGS) == set()
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) & set(session.ENDINGS) == set()
     assert marked
 
 

@@ -36,13 +36,26 @@ def test_it_is_planned_applied_and_undone_exactly(
     assert remedy.apply(context).state == remedy.verify(context).state == "applied"
     assert link.is_dir()
     assert not link.is_symlink()
-    (link / "cached since").write_text("x")
+    (link / "servergroups.json").write_text("x")
     assert remedy.apply(context).state == "applied"
     assert remedy.plan(context).already_applied
 
     assert remedy.undo(context).state == "not_applied"
     assert snapshot(home) == before
     assert list(context.state_directory.glob("*.json")) == []
+
+
+def test_what_somebody_put_there_since_is_never_removed(context: Context, link: Path) -> None:
+    remedy.apply(context)
+    (link / "host").mkdir()
+    (link / "host" / "config").write_text("mine")
+    with pytest.raises(RemedyError, match="config came into the repaired directory") as refused:
+        remedy.undo(context)
+    assert "move" in refused.value.next_step
+    assert (link / "host" / "config").read_text() == "mine"
+    (link / "host" / "config").unlink()
+    assert remedy.undo(context).state == "not_applied"
+    assert link.is_symlink()
 
 
 def test_killed_after_any_step_it_can_be_undone_and_applied(

@@ -19,11 +19,15 @@ Sources
     Kubernetes scalability SLOs (a single-object call within 1 s at the 99th percentile).
 """
 
+from operator import itemgetter
+
 from kubelag.causes.contract import Case, could_not_look, median_ns, unknown
+from kubelag.model.evidence import Request
 from kubelag.model.remedy import Advice
 from kubelag.model.units import counted, seconds, share_of
 from kubelag.model.verdict import Fact, Judgement, Source
 from kubelag.timeline.factors import DISCOVERY, TARGET
+from kubelag.timeline.spans import answer_times_ns
 
 ID = "api_server_slow"
 
@@ -62,7 +66,8 @@ class ApiServerSlow:
         """Look at the typical request and at the time spent waiting for answers."""
         if missing := could_not_look(case, ["debug_log"]):
             return unknown(ID, "how long requests took was not seen", missing)
-        took = [request.end_ns - request.start_ns for request in case.evidence.requests]
+        answers = answer_times_ns(case.evidence)
+        took = [took_ns for _, took_ns in answers]
         if not took:
             return unknown(ID, "the client's log names no request", ("debug_log: no request",))
         typical_ns = median_ns(took)
@@ -82,7 +87,8 @@ class ApiServerSlow:
             missing = (f"debug_log: the client itself was held up for {seconds(case.held_up_ns)}",)
             return unknown(ID, "whether the server or the held-up client was slow", missing)
         if typical_ns < SLOW_REQUEST_NS:
-            return _one_slow_answer(case, waited_ns)
+            slowest, slowest_ns = max(answers, key=itemgetter(1))
+            return _one_slow_answer(case, slowest, slowest_ns, waited_ns)
         return _suspected(case, len(took), typical_ns, waited_ns)
 
 
@@ -108,10 +114,8 @@ def _suspected(case: Case, count: int, typical_ns: int, waited_ns: int) -> Judge
     )
 
 
-def _one_slow_answer(case: Case, waited_ns: int) -> Judgement:
+def _one_slow_answer(case: Case, slowest: Request, took_ns: int, waited_ns: int) -> Judgement:
     """A list that takes long, or one API group whose server hangs: it cannot be left out."""
-    slowest = max(case.evidence.requests, key=lambda one: one.end_ns - one.start_ns)
-    took_ns = slowest.end_ns - slowest.start_ns
     return Judgement(
         cause=ID,
         standing="suspected",

@@ -12,6 +12,7 @@ import re
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -28,6 +29,8 @@ _MEMORY_PLACES = ("XDG_RUNTIME_DIR", "/dev/shm", "/run")  # noqa: S108 - see mak
 # A discovery cache of 400 group-versions is 3 MB; grown HTTP caches reach gigabytes
 # (kubernetes#109963) and are not needed to repeat a run.
 _SNAPSHOT_LIMIT_BYTES = 64 * 2**20
+# A directory serves one explanation; none takes a day. Arbitrary.
+_OLD_S = 86_400.0
 
 
 class Scratch:
@@ -126,13 +129,27 @@ def memory_place() -> Path | None:
 def sweep(parent: Path) -> None:
     """Remove directories of ours whose process is gone, as far as we can see processes.
 
-    A shared home holds those of other machines and containers too, whose ids mean nothing here.
+    A shared home holds those of other machines and containers too, and those of this one before it
+    was started anew, whose ids mean nothing here: they are left alone until they are old.
     """
     here = _place()
     for path in _ours(parent):
-        match = _NAME.match(path.name)
-        if match and match["place"] == here and not Path("/proc", match["pid"]).exists():
-            shutil.rmtree(path, ignore_errors=True)
+        if match := _NAME.match(path.name):
+            is_here = match["place"] == here
+            if _is_gone(match["pid"]) if is_here else _age_s(path) > _OLD_S:
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_gone(pid: str) -> bool:
+    return not Path("/proc", pid).exists()
+
+
+def _age_s(path: Path) -> float:
+    """Since something was made in it; of what has gone meanwhile, nothing."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def own_prefix() -> str:

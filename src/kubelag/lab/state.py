@@ -11,9 +11,8 @@ import os
 import secrets
 import shutil
 import signal
-import threading
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Self
@@ -22,13 +21,13 @@ from kubelag.errors import LabError
 from kubelag.lab import reaper
 from kubelag.lab.private_files import make_private_directory
 from kubelag.lab.processes import TOKEN_VARIABLE, Identity
+from kubelag.launch.holding import ENDINGS, endings_held_back
 
 JOURNAL = "journal.jsonl"
 LOCK = "lock"
 STATE_VARIABLE = "KUBELAG_LAB_STATE"
 """Set by `kubelag lab env`, which gives a shell another HOME than the one the lab was made from."""
 TOKEN_BYTES = 12
-ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals that ask a process to end: Ctrl-C, a polite request, a terminal that goes away."""
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -294,16 +293,10 @@ def _boot_id() -> str:
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
     """Hold back what asks us to end until the clean-up is through; it comes after that."""
-    held: list[int] = []
-    with ExitStack() as restoring:
+    with endings_held_back():
         # Tools that are started meanwhile inherit the mask, so that Ctrl-C spares them as well.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
-        if threading.current_thread() is threading.main_thread():
-            # Another thread may get the signal in our place, and Python would interrupt us still.
-            for number in ENDINGS:
-                former = signal.signal(number, lambda caught, _: held.append(caught))
-                restoring.callback(signal.signal, number, former)
-        restoring.callback(signal.pthread_sigmask, signal.SIG_SETMASK, mask)
-        yield
-    for caught in dict.fromkeys(held):
-        signal.raise_signal(caught)
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)

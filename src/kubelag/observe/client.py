@@ -17,9 +17,8 @@ from typing import NamedTuple
 from kubelag.errors import CommandNotExecutableError, CommandNotFoundError
 from kubelag.kube.versions import parse_version
 from kubelag.launch.child import Child
-from kubelag.model.evidence import Client, Look
+from kubelag.model.evidence import Client
 
-OBSERVER = "client"
 # A name that promises kubectl: `kubectl`, `kubectl.1.27`, `kubectl-v1.20.2`. A name like
 # `kubectl-foo` is a plugin. Nothing else is ever run to ask for its version: it might act on it.
 _KUBECTL_NAME = re.compile(r"kubectl(?:\.exe|\.real|[._-]?v?\d[\w.+-]*)?", re.ASCII)
@@ -96,15 +95,6 @@ def seen_in_run(
     if os.path.realpath(last) == known.real_path:
         return known
     return identify(known.name, env, chain, child=child)
-
-
-def say(client: Client) -> Look:
-    """What this observer says about itself."""
-    if client.kind == "unknown":
-        how = f"{client.path} does not say that it is a kubectl"
-        return Look(observer=OBSERVER, state="could_not_look", how=how)
-    how = f"PATH, links and `version --client` of {client.real_path}"
-    return Look(observer=OBSERVER, state="looked", how=how, events=1)
 
 
 def find_program(argv0: str, env: Mapping[str, str]) -> str:

@@ -55,14 +55,10 @@ class DebugLogReader:
     Args:
         started_ns: When the observed run began, since the epoch.
         zone: The client's time zone; the machine's own where None.
-        show_log: Let the log through as well, for a user who asked for it with -v.
     """
 
-    def __init__(
-        self, started_ns: int, *, zone: tzinfo | None = None, show_log: bool = False
-    ) -> None:
+    def __init__(self, started_ns: int, *, zone: tzinfo | None = None) -> None:
         self._facts = _Facts(started_ns, zone)
-        self._show_log = show_log
         self._line = bytearray()
         self._is_passing = False
         self._is_after_fatal = False
@@ -73,15 +69,14 @@ class DebugLogReader:
 
     def feed(self, data: bytes) -> bytes:
         """Take the next bytes, and return those that the user should see."""
-        shown = b"".join([self._piece(piece) for piece in _pieces(data)])
-        return data if self._show_log else shown
+        return b"".join([self._piece(piece) for piece in _pieces(data)])
 
     def close(self) -> bytes:
         """Take what is left without a newline at its end, and return what the user should see."""
         shown = self._finished(bytes(self._line)) if self._line else b""
         self._line.clear()
         self._finish_entry()
-        return b"" if self._show_log else shown
+        return shown
 
     def result(self) -> ClientLog:
         """Everything so far."""

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from kubelag.errors import CommandNotExecutableError
 from kubelag.kube.redact import redact_text
 from kubelag.launch.ending import GRACE_S, end_tree
+from kubelag.launch.holding import ENDINGS, endings_held_back
 from kubelag.launch.waiting import Tick, reap, wait_exit
 from kubelag.model.evidence import (
     ClientNote,
@@ -38,7 +39,6 @@ _TAIL_LINES = 10
 # Redaction needs whole lines and blocks, so all is kept until the end, or none of it.
 _KEPT_BYTES = 1 << 20
 _DUMP_EXIT_CODE = 255
-_ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Recorder(Protocol):
@@ -101,10 +101,11 @@ def watch(wanted: Watch) -> Watched:
         CommandNotExecutableError: Where the program may not be run.
     """
     start_ns = time.time_ns()
-    process = _start(wanted)
-    # Who interrupts a command that runs is told of it, and not of half-started observers; threads
-    # inherit this, so that signals go to the one that waits.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
+    with endings_held_back():
+        process = _start(wanted)
+        # Who interrupts a command that runs is told of it, and not of half-started observers;
+        # threads inherit this, so that signals go to the one that waits.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
     try:
         return _watch_to_the_end(process, wanted, start_ns)
     except BaseException:
@@ -218,7 +219,7 @@ def _wait(process: "subprocess.Popen[bytes]", tick: Tick) -> tuple[bool, int, st
     """Wait for the end; Ctrl-C passes on to the command, which gets a moment to obey."""
     interrupted = False
     try:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDINGS)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDINGS)
         wait_exit(process.pid, tick)
     except KeyboardInterrupt:
         interrupted = True

@@ -97,11 +97,6 @@ class Remedy(Protocol):
         """The exact commands for the reader of a report."""
 
 
-def applies_to(remedy: Remedy, cause: str) -> bool:
-    """Whether the remedy helps against the cause."""
-    return cause in remedy.causes
-
-
 def current_context(
     options: Options, env: Mapping[str, str], working_directory: Path | None = None
 ) -> Context:

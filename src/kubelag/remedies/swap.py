@@ -7,13 +7,19 @@ can be told from the two names alone, and undo is the same from each of them.
 """
 
 import os
+import re
 import shutil
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from kubelag.errors import RemedyError
 from kubelag.remedies.journal import Journal
 from kubelag.renaming import exchange, rename_to_new
+
+# With what a write that was cut short leaves.
+_DISCOVERY_ENTRY = re.compile(r"server(groups|resources)\.json(\.?\d+)?")
+_HTTP_ENTRY = re.compile(r"[0-9a-f]{32}|[0-9a-f]{64}|\d+")
 
 
 def put(journal: Journal) -> None:
@@ -56,6 +62,7 @@ def take_back(journal: Journal) -> str:
             f"{target} is no longer what kubelag put there; the former content is in {saved}",
             f"move {target} away, then undo again",
         )
+    _refuse_foreign(journal, target)
     if exchange(saved, target):
         _remove_replacement(journal, saved)
     else:
@@ -91,7 +98,26 @@ def _remove_replacement(journal: Journal, path: Path) -> None:
     if journal.link is not None:
         path.unlink()
     else:
-        shutil.rmtree(path)  # a client's cache that it has filled since, nothing else
+        _refuse_foreign(journal, path)
+        shutil.rmtree(path)
+
+
+def _refuse_foreign(journal: Journal, path: Path) -> None:
+    """What clients have cached since may be removed; anything else is somebody's own."""
+    if journal.link is not None:
+        return
+    if foreign := next(_not_cached(path), None):
+        raise RemedyError(
+            f"{foreign} came into the repaired directory since, and no kubectl caches it",
+            f"move {foreign} away, then undo again",
+        )
+
+
+def _not_cached(directory: Path) -> Iterator[Path]:
+    """Files that are no entry of a kubectl cache; their names tell (kube.cache.layout)."""
+    for parent, _, names in os.walk(directory):
+        entry = _HTTP_ENTRY if "http" in Path(parent).parts else _DISCOVERY_ENTRY
+        yield from (Path(parent, name) for name in sorted(names) if not entry.fullmatch(name))
 
 
 def _exists(path: Path) -> bool:

@@ -30,6 +30,7 @@ _LABELS: Final[dict[VerdictValue, tuple[str, Tone]]] = {
 }
 _BLAMED: Final[tuple[VerdictValue, ...]] = ("proven", "likely", "contributing")
 _CONTROLS: Final = {
+    "observed": "unchanged, but watched",
     "unchanged": "unchanged",
     "unchanged_again": "unchanged, again",
     "placebo": "placebo: only the wrapper",

@@ -82,12 +82,6 @@ def disk_rate(a: HostSample, b: HostSample, device: str) -> DiskRate | None:
     )
 
 
-def disk_rates(samples: Sequence[HostSample], device: str) -> tuple[DiskRate, ...]:
-    """One rate per interval, in order; intervals that cannot be told are left out."""
-    rates = (disk_rate(a, b, device) for a, b in pairwise(samples))
-    return tuple(rate for rate in rates if rate is not None)
-
-
 def whole_disk_rate(samples: Sequence[HostSample], device: str) -> DiskRate | None:
     """The named device over the whole window: its mean rates, and await weighted by requests."""
     return disk_rate(samples[0], samples[-1], device) if samples else None
@@ -107,11 +101,6 @@ def pressure_ratio(a: HostSample, b: HostSample, kind: Pressure) -> float | None
     if stalled_us is None or elapsed_ns <= 0:
         return None
     return _clamped(stalled_us * 1_000 / elapsed_ns)
-
-
-def memory_available_ratio(sample: HostSample) -> float:
-    """Memory that can be had without swapping over all memory, 0 to 1."""
-    return _clamped(sample.memory_available_bytes / max(1, sample.memory_total_bytes))
 
 
 def cpu_busy(samples: Sequence[HostSample]) -> Summary | None:

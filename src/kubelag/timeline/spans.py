@@ -15,15 +15,24 @@ _THROTTLES = {"throttled": factors.CLIENT_THROTTLE, "retry_after": factors.RETRY
 
 def spans_of(evidence: Evidence) -> tuple[Span, ...]:
     """All spans of one observed run, cut to the run, by start time."""
-    held = [*_file_spans(evidence), *_process_spans(evidence), *_dns_spans(evidence)]
-    inside = [span for span in held if span.factor in factors.INSIDE_REQUESTS]
-    asked = (_request_span(request) for request in evidence.requests)
-    carved = (piece for span in asked for piece in carve(span, inside))
+    held = [*_file_spans(evidence), *_held_spans(evidence)]
+    carved = (piece for _, pieces in _asked(evidence) for piece in pieces)
     run = evidence.run
     cut = (
         _cut(span, run.start_ns, run.end_ns) for span in (*held, *carved, *_wait_spans(evidence))
     )
     return tuple(sorted((span for span in cut if span), key=lambda span: span.start_ns))
+
+
+def answer_times_ns(evidence: Evidence) -> tuple[tuple[Request, int], ...]:
+    """Each request with how long it waited for its answer.
+
+    What the client's log counts into a request although it came before sending is not in it.
+    """
+    return tuple(
+        (request, sum(piece.end_ns - piece.start_ns for piece in pieces))
+        for request, pieces in _asked(evidence)
+    )
 
 
 def is_discovery(url: str) -> bool:
@@ -70,6 +79,17 @@ def carve(span: Span, holders: Iterable[Span]) -> Iterator[Span]:
         start_ns = max(start_ns, holder.end_ns)
     if start_ns < span.end_ns:
         yield _piece(span, start_ns, span.end_ns)
+
+
+def _held_spans(evidence: Evidence) -> Iterator[Span]:
+    yield from _process_spans(evidence)
+    yield from _dns_spans(evidence)
+
+
+def _asked(evidence: Evidence) -> Iterator[tuple[Request, Iterator[Span]]]:
+    inside = [span for span in _held_spans(evidence) if span.factor in factors.INSIDE_REQUESTS]
+    for request in evidence.requests:
+        yield request, carve(_request_span(request), inside)
 
 
 def _file_spans(evidence: Evidence) -> Iterator[Span]:
