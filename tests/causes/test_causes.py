@@ -115,6 +115,25 @@ def test_a_journal_wait_is_told_apart_from_a_slow_file_system() -> None:
     assert "lies on nfs4" in judged(CacheMetadataSlow(), on_nfs).sentence
 
 
+def test_what_a_credential_plugin_took_is_not_held_against_the_server() -> None:
+    plugin = process(2, 1, "/opt/aws", 100 * MS, 1400 * MS)
+    seen = evidence(
+        2 * S,
+        credential_plugin="aws",
+        processes=(process(1, None, "/usr/bin/kubectl", 0, 2 * S), plugin),
+        requests=(request("/api/v1/nodes", 90 * MS, 1420 * MS),),
+    )
+    judgement = judged(ApiServerSlow(), seen)
+    assert judgement.standing == "ruled_out"
+    assert "20.0 ms each (median)" in judgement.sentence
+
+
+def test_a_quota_that_nobody_could_read_is_not_ruled_out() -> None:
+    judgement = judged(CpuThrottled(), evidence(host=(replace(host(0), throttled_ns=None),)))
+    assert judgement.standing == "unknown"
+    assert "cpu.stat" in judgement.missing[0]
+
+
 def test_threads_that_wait_for_the_journal_together_wait_once() -> None:
     waits = tuple(call("openat", 0, 400 * MS, f"{ROOT}/http/{i}") for i in range(12))
     judgement = judged(CacheMetadataSlow(), evidence(1 * S, syscalls=waits))

@@ -207,7 +207,7 @@ def test_a_command_that_is_not_repeated_says_why() -> None:
     found = report(
         replace(incident(), repeatable=False, repeatable_why="delete may change the cluster")
     )
-    assert "not repeated, since delete may change the cluster" in found.notes
+    assert "it was not run again, since delete may change the cluster" in found.notes
     assert not found.command.repeatable
 
 

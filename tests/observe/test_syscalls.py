@@ -94,6 +94,34 @@ def test_a_command_that_was_not_started_leaves_no_descriptor() -> None:
     assert sorted(os.listdir("/proc/self/fd")) == before  # noqa: PTH208 - the same
 
 
+def test_a_strace_that_saw_nothing_could_not_look() -> None:
+    recorder = StraceRecorder("narrow")
+    recorder.started(os.getpid())
+    calls, processes, look = recorder.stop(time.time_ns())
+    assert (calls, processes) == ((), ())
+    assert (look.state, look.recorded) == ("could_not_look", ())
+
+
+def test_lines_are_taken_in_whole_however_they_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(syscalls, "_PARSE_BYTES", 10)
+    monkeypatch.setattr(syscalls, "_PIPE_BYTES", 7)
+    recorder = StraceRecorder("narrow")
+    lines = (
+        '7 1.000001 execve("/bin/x", ...) = 0 <0.000100>\n'
+        "7 1.000200 fsync(3</c/x>) = 0 <0.060000>\n"
+    )
+    os.write(recorder.pass_fds[0], lines.encode())
+    recorder.started(os.getpid())
+    calls, _, look = recorder.stop(time.time_ns())
+    assert [(call.name, call.path) for call in calls] == [("execve", "/bin/x"), ("fsync", "/c/x")]
+    assert (look.events, look.lost) == (2, 0)
+
+
+def test_what_is_traced_for_straces_own_sake_is_told_to_nobody() -> None:
+    assert "?gettid" in strace_argv("narrow", 7)[strace_argv("narrow", 7).index("-o") - 1]
+    assert not {"gettid", "rseq"} & {*syscalls.names_of("files")}
+
+
 def test_the_words_before_the_command_end_with_a_dash() -> None:
     words = strace_argv("narrow", 7)
     assert (words[0], words[-1], words[-2]) == ("strace", "--", "/dev/fd/7")

@@ -68,7 +68,7 @@ def test_a_run_that_cannot_be_repeated_says_that_nothing_is_proven(
     samples: dict[str, Report],
 ) -> None:
     shown = text(samples["delete"])
-    assert "never run again; nothing below is proven" in shown
+    assert "Watched once: it may change something, so nothing below is proven" in shown
     assert "measured saving   not measured" in shown
 
 

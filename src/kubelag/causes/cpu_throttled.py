@@ -51,12 +51,8 @@ class CpuThrottled:
         if missing := could_not_look(case, ["host"]):
             return unknown(ID, "the CPU quota was not looked at", missing)
         if not samples:
-            return Judgement(
-                cause=ID,
-                standing="ruled_out",
-                sentence="the command runs in no control group with a CPU quota",
-                factors=(CPU_THROTTLED,),
-            )
+            missing = ("host: no control group's cpu.stat could be read",)
+            return unknown(ID, "whether a CPU quota stops the command was not seen", missing)
         periods = (samples[-1].throttled_periods or 0) - (samples[0].throttled_periods or 0)
         spent_ns = case.union_ns(CPU_THROTTLED)
         if not case.is_notable(spent_ns):

@@ -306,7 +306,7 @@ def _notes(case: Case, trial: Trial) -> Iterable[str]:
             "--cold explains the run that will hurt"
         )
     if not evidence.repeatable:
-        yield f"not repeated, since {evidence.repeatable_why}"
+        yield f"it was not run again, since {evidence.repeatable_why}"
     if trial.stopped:
         yield f"experiments: {trial.stopped}"
 

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from kubelag.engine.explain import Explained, Teller, Wish, explain
@@ -66,7 +67,7 @@ def _parts(environment: Mapping[str, str]) -> Iterator[LabParts]:
             directory=directory,
             ledger=ledger,
             kubectl=_newest(environment),
-            old_kubectl=_old(environment),
+            find_old_kubectl=cache(lambda: _old(environment)),
             start_control_plane=start,
         )
 

@@ -25,7 +25,10 @@ def read_text(path: Path) -> str | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How often and how long limits held up one process since watching began."""
+    """How often and how long limits held up one process since watching began.
+
+    None where no control group's counters could be read.
+    """
 
     throttled_periods: int | None
     throttled_ns: int | None
@@ -70,14 +73,14 @@ class LimitCounter:
             yield from self._limit_hits(directory)
 
     def _throttling(self, directory: Path) -> Iterator[tuple[str, str, int]]:
-        stat = parse_flat_keyed(self._read(directory / "cpu.stat") or "")
-        level = str(directory)
-        if "nr_throttled" in stat:
-            yield "periods", level, stat["nr_throttled"]
-        if "throttled_time" in stat:
-            yield "throttled_ns", level, stat["throttled_time"]
-        elif "throttled_usec" in stat:
-            yield "throttled_ns", level, stat["throttled_usec"] * 1_000
+        text = self._read(directory / "cpu.stat")
+        if text is None:
+            return
+        # A level without a quota has none of these, which is as good as zero.
+        stat, level = parse_flat_keyed(text), str(directory)
+        yield "periods", level, stat.get("nr_throttled", 0)
+        throttled_ns = stat.get("throttled_time", stat.get("throttled_usec", 0) * 1_000)
+        yield "throttled_ns", level, throttled_ns
 
     def _limit_hits(self, directory: Path) -> Iterator[tuple[str, str, int]]:
         level = str(directory)

@@ -72,7 +72,7 @@ class HostSampler:
         if last.psi_cpu_some_us is None:
             parts.append("no pressure figures: the kernel has PSI off (psi=1 turns it on)")
         if last.throttled_periods is None:
-            parts.append("no CPU cgroup")
+            parts.append("no control group's cpu.stat could be read")
         if last.memory_limit_hits is None:
             parts.append("no memory cgroup")
         return "; ".join(parts)

@@ -121,7 +121,13 @@ class StraceRecorder:
         calls = sorted(
             (*self._parser.syscalls, *self._parser.pending_at(end_ns)), key=lambda c: c.start_ns
         )
-        look = Look(
+        return tuple(calls), self._parser.processes(), self._look(calls)
+
+    def _look(self, calls: Sequence[Syscall]) -> Look:
+        if not any(call.name.startswith("execve") for call in calls):
+            how = "strace ended before it saw the command start"
+            return Look(observer="syscalls", state="could_not_look", how=how)
+        return Look(
             observer="syscalls",
             state="looked",
             how=f"strace --seccomp-bpf, {self._depth}",
@@ -129,7 +135,6 @@ class StraceRecorder:
             lost=self._parser.bad_lines,
             recorded=names_of(self._depth),
         )
-        return tuple(calls), self._parser.processes(), look
 
     def _read(self) -> None:
         text = bytearray()

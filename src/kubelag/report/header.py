@@ -50,9 +50,15 @@ def _circumstances(report: Report) -> str:
         f"{command.client} ({command.client_path})" if command.client_path else command.client,
         f"behind {', '.join(command.wrappers)}" if command.wrappers else "",
         f"on {report.host}" if report.host else "",
-        "with a fresh, empty cache" if command.cold else "with the user's own cache",
+        _cache_used(report),
     ]
     return ", ".join(part for part in parts if part)
+
+
+def _cache_used(report: Report) -> str:
+    if report.command.cold:
+        return "with a fresh, empty cache"
+    return "with the user's own cache" if report.cache else ""
 
 
 def _ending(report: Report) -> Iterator[Block]:
@@ -66,8 +72,7 @@ def _ending(report: Report) -> Iterator[Block]:
         yield _warning("Failed: ", f"it ended with exit code {command.exit_code}")
     yield from _stderr(command)
     if not command.repeatable:
-        why = "it may change something, so it was watched once and never run again;"
-        yield _warning("Not repeated: ", f"{why} nothing below is proven")
+        yield _warning("Watched once: ", "it may change something, so nothing below is proven")
 
 
 def _stderr(command: CommandLine) -> Iterator[Block]:

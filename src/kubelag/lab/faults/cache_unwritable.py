@@ -33,13 +33,14 @@ class CacheUnwritable:
     def inject(self, parts: LabParts) -> Iterator[Scene]:
         """Put the file in the way; the run is not `cold`, since a fresh directory would be fine."""
         with staged(parts, self.id) as stage:
-            options = OPTIONS if parts.old_kubectl else REMOTE_OPTIONS
+            old_kubectl = parts.find_old_kubectl()
+            options = OPTIONS if old_kubectl else REMOTE_OPTIONS
             control_plane = stage.start_control_plane(options)
             home = stage.home()
             (home / ".kube").mkdir(mode=0o700)
             (home / ".kube" / "cache").touch(mode=0o600)
             yield stage.get_nodes(
-                parts.old_kubectl or parts.kubectl,
+                old_kubectl or parts.kubectl,
                 home,
                 control_plane.kubeconfig(),
                 cold=False,

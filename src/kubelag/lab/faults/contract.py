@@ -45,8 +45,8 @@ class LabParts:
     """Whatever a fault makes is written down here."""
     kubectl: Path
     """The newest real kubectl at hand."""
-    old_kubectl: Path | None
-    """One before 1.25, whose cache fsyncs; None where there is none."""
+    find_old_kubectl: Callable[[], Path | None]
+    """One before 1.25, whose cache fsyncs, fetched at the first call; None where there is none."""
     start_control_plane: Callable[[ControlPlaneOptions], ControlPlane]
     """Starts one that is the fault's own; the fault stops it."""
 

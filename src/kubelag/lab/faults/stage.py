@@ -54,11 +54,12 @@ class Stage:
         Raises:
             LabError: There is none at hand.
         """
-        if self.parts.old_kubectl is None:
+        found = self.parts.find_old_kubectl()
+        if found is None:
             raise LabError(
                 "This fault needs a kubectl older than 1.25", "run: kubelag lab kubectl 1.20.2"
             )
-        return self.parts.old_kubectl
+        return found
 
     def get_nodes(
         self,
