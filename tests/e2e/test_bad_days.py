@@ -176,7 +176,7 @@ def test_a_command_runs_as_often_as_it_may(
         assert done.out == ""
         assert done.told[-1].startswith("kubelag")
     else:
-        assert "not repeated" in done.out
+        assert "Watched once" in done.out
 
 
 def test_an_output_that_cannot_be_written_is_told_before_anything_runs(
