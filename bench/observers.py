@@ -5,7 +5,7 @@ A ratio is the median over rounds of watched / unwatched (mean of two) in the sa
 bootstrap 95 % interval. The wall time is the command's own, from its exec to its end; what an
 observer needs before and after that is the column "around".
 
-    python bench/observers.py --rounds 15
+    python bench/observers.py --rounds 30
 """
 
 import dataclasses
@@ -251,7 +251,7 @@ def table_of(client: str, table: list[Row], rounds: int) -> Table:
 
 def main() -> None:
     """Run it all, print and save."""
-    options = parser(__doc__, rounds=15).parse_args()
+    options = parser(__doc__, rounds=30).parse_args()
     end_cleanly()
     facts = machine()
     print(machine_line(facts))
