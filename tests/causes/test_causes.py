@@ -181,6 +181,16 @@ def test_a_slow_plugin_is_blamed_and_the_request_that_waited_for_it_is_not() -> 
     assert judged(ApiServerSlow(), seen).low_ns <= 150 * MS
 
 
+@pytest.mark.parametrize(("cpu_ms", "work_ms"), [(40, 40), (900, 100)])
+def test_the_clients_work_on_the_answers_may_go_with_them_but_only_a_little_of_it(
+    cpu_ms: int, work_ms: int
+) -> None:
+    asked = tuple(request(f"/apis/g{i}", 0, 400 * MS) for i in range(9))
+    used = (tree(0), tree(2 * S, cpu_ns=cpu_ms * MS))
+    judgement = judged(ApiServerSlow(), evidence(2 * S, requests=asked, tree=used))
+    assert (judgement.low_ns, judgement.high_ns) == (400 * MS, (400 + work_ms) * MS)
+
+
 def test_a_slow_server_is_suspected_by_its_typical_request() -> None:
     asked = (
         *(request(f"/apis/g{i}/v1", 600 * MS, 300 * MS) for i in range(70)),
