@@ -30,6 +30,7 @@ from kubelag.causes.credential_plugin_slow import CredentialPluginSlow
 from kubelag.causes.discovery_cache_fsync import DiscoveryCacheFsync
 from kubelag.causes.memory_pressure import MemoryPressure
 from kubelag.model.evidence import Client, Evidence, Look
+from kubelag.model.units import seconds
 from kubelag.model.verdict import Judgement
 from kubelag.timeline.attribute import attribute
 
@@ -210,11 +211,26 @@ def test_a_quota_is_suspected_by_its_throttled_time() -> None:
     assert "90 periods" in judgement.sentence
 
 
-def test_waiting_for_a_processor_is_suspected_by_the_run_queue() -> None:
-    queued = tree(10 * S, cpu_ns=1 * S, run_queue_ns=6 * S)
-    judgement = judged(CpuContended(), evidence(tree=(tree(0), queued)))
-    assert judgement.standing == "suspected"
-    assert "6.00 s" in judgement.sentence
+@pytest.mark.parametrize(
+    ("queue_ns", "others_ns", "standing", "told"),
+    [
+        (6 * S, 15 * S, "suspected", "other work kept the processors busy"),
+        (6 * S, 1 * S, "suspected", "is it bound to few of them"),
+        (1 * S, 15 * S, "suspected", "other work kept the processors busy"),
+        (1 * S, 1 * S, "ruled_out", "other work used 5 % of the processors"),
+    ],
+    ids=["full machine", "bound", "full machine, a little", "its own threads"],
+)
+def test_waiting_for_a_processor_is_held_against_others_only_where_they_used_it(
+    queue_ns: int, others_ns: int, standing: str, told: str
+) -> None:
+    own_ns = 1 * S
+    queued = tree(10 * S, cpu_ns=own_ns, run_queue_ns=queue_ns)
+    machine = (host(0), host(10 * S, cpu_busy_ns=own_ns + others_ns, cpu_total_ns=20 * S))
+    judgement = judged(CpuContended(), evidence(tree=(tree(0), queued), host=machine))
+    assert judgement.standing == standing
+    assert told in judgement.sentence
+    assert seconds(queue_ns) in judgement.sentence
 
 
 def test_pressure_of_others_is_not_ours_but_with_our_own_faults_it_is() -> None:

@@ -76,30 +76,15 @@ def test_the_whole_window_weighs_awaits_by_requests() -> None:
     assert whole.write_await_ms == pytest.approx(1.99)
 
 
-def test_processor_use_and_pressure_are_shares() -> None:
-    a = host(0, cpu_busy_ns=0, cpu_total_ns=0, psi_io_some_us=0)
-    b = host(1, cpu_busy_ns=S, cpu_total_ns=2 * S, psi_io_some_us=250_000)
-    assert rates.cpu_busy_ratio(a, b) == 0.5
-    assert rates.pressure_ratio(a, b, "io_some") == 0.25
-    assert rates.pressure_ratio(a, b, "io_full") is None
-
-
-def test_a_window_has_a_mean_and_a_peak_of_what_is_known() -> None:
-    samples = [
+def test_what_others_used_is_a_share_of_all_processors() -> None:
+    window = (
         host(0, cpu_busy_ns=0, cpu_total_ns=0),
-        host(1, cpu_busy_ns=1, cpu_total_ns=10),
-        host(2, cpu_busy_ns=10, cpu_total_ns=20),
-        host(2, cpu_busy_ns=10, cpu_total_ns=20),
-    ]
-    assert rates.cpu_busy(samples) == rates.Summary(mean=0.5, peak=0.9, count=2)
-    assert rates.pressure(samples, "cpu_some") is None
-
-
-def test_devices_and_windows_are_picked_in_order() -> None:
-    samples = tuple(host(second, disk()) for second in range(5))
-    assert rates.devices(samples) == ("loop0",)
-    picked = rates.within(samples, round(1.5 * S), round(2.5 * S))
-    assert [one.at_ns // S for one in picked] == [1, 2, 3]
+        host(1, cpu_busy_ns=S, cpu_total_ns=2 * S),
+    )
+    assert rates.others_busy_ratio(window, S // 2) == 0.25
+    assert rates.others_busy_ratio(window, 2 * S) == 0
+    assert rates.others_busy_ratio(window[:1], 0) is None
+    assert rates.others_busy_ratio((), 0) is None
 
 
 counters = st.integers(0, 1 << 40)

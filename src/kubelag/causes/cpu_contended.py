@@ -5,7 +5,8 @@ What it is
 
 How it is told apart
     The kernel counts how long each thread was runnable but not running (`schedstat`); no quota
-    is involved, and the host's processors are busy.
+    is involved, and other work uses the host's processors. A client's threads also wait for one
+    another when they start all at once; that is a small part of the wall time.
 
 What it costs
     The run-queue delay of the client's own threads.
@@ -17,14 +18,17 @@ Sources
     Kernel documentation, sched-stats and PSI.
 """
 
-from kubelag.causes.contract import Case, could_not_look, unknown
+from kubelag.causes.contract import HELD_UP_RATIO, Case, could_not_look, unknown
 from kubelag.model.remedy import Advice
 from kubelag.model.units import seconds, share_of
 from kubelag.model.verdict import Fact, Judgement, Source
 from kubelag.timeline.factors import RUN_QUEUE
-from kubelag.timeline.rates import cpu_busy
+from kubelag.timeline.rates import others_busy_ratio
 
 ID = "cpu_contended"
+
+# While others leave half of the processors free, a thread seldom waits for them. Arbitrary.
+_BUSY_RATIO = 0.5
 
 _SOURCES = (
     Source(title="Scheduler statistics", url="https://docs.kernel.org/scheduler/sched-stats.html"),
@@ -42,31 +46,47 @@ class CpuContended:
         if missing := could_not_look(case, ["process_tree"]):
             return unknown(ID, "the run-queue delay was not looked at", missing)
         spent_ns = case.union_ns(RUN_QUEUE)
-        busy = f"processors {share_of(_busy_ratio(case), 1)} busy"
-        if not case.is_notable(spent_ns):
+        others = _others_ratio(case)
+        is_busy = others is None or others >= _BUSY_RATIO
+        if not case.is_notable(spent_ns) or (not is_busy and not _is_main(case, spent_ns)):
             return Judgement(
                 cause=ID,
                 standing="ruled_out",
-                sentence=f"{seconds(spent_ns)} of waiting for a processor; {busy}",
+                sentence=f"{seconds(spent_ns)} of waiting for a processor; {_said(others)}",
                 factors=(RUN_QUEUE,),
             )
-        return _suspected(case, spent_ns, busy)
+        if is_busy:
+            story = f"other work kept the processors busy: {case.client} waited"
+            return _suspected(
+                case, spent_ns, others, f"{story} {seconds(spent_ns)} for a processor"
+            )
+        story = f"{case.client} waited {seconds(spent_ns)} for a processor though they were idle"
+        bound = "is it bound to few of them (taskset, cpuset)?"
+        return _suspected(case, spent_ns, others, f"{story}: {bound}")
 
 
-def _busy_ratio(case: Case) -> float:
-    busy = cpu_busy(case.evidence.host)
-    return busy.mean if busy else 0.0
+def _is_main(case: Case, spent_ns: int) -> bool:
+    return spent_ns > HELD_UP_RATIO * case.attribution.wall_ns
 
 
-def _suspected(case: Case, spent_ns: int, busy: str) -> Judgement:
+def _others_ratio(case: Case) -> float | None:
+    tree = case.evidence.tree
+    own_ns = tree[-1].cpu_ns - tree[0].cpu_ns if tree else 0
+    return others_busy_ratio(case.evidence.host, own_ns)
+
+
+def _said(others: float | None) -> str:
+    if others is None:
+        return "how busy the processors were was not seen"
+    return f"other work used {share_of(others, 1)} of the processors"
+
+
+def _suspected(case: Case, spent_ns: int, others: float | None, sentence: str) -> Judgement:
     share = share_of(spent_ns, case.attribution.wall_ns)
     return Judgement(
         cause=ID,
         standing="suspected",
-        sentence=(
-            f"other work kept the processors busy: {case.client} waited {seconds(spent_ns)} "
-            "for a processor"
-        ),
+        sentence=sentence,
         factors=(RUN_QUEUE,),
         low_ns=case.exclusive_ns(RUN_QUEUE),
         high_ns=spent_ns,
@@ -76,7 +96,7 @@ def _suspected(case: Case, spent_ns: int, busy: str) -> Judgement:
                 text=f"run-queue delay {seconds(spent_ns)}, {share} of the wall time",
                 observer="process_tree",
             ),
-            Fact(text=busy, observer="host"),
+            Fact(text=_said(others), observer="host"),
         ),
         advice=(
             Advice(
