@@ -89,7 +89,7 @@ def recorded(make: Callable[[], Recorder]) -> Arm:
         recorder = make()
         process = _popen(recorder.argv(tuple(argv)), env, recorder.pass_fds)
         recorder.started(process.pid)
-        in_flight = InFlightWatcher(process.pid)
+        in_flight = InFlightWatcher(lambda: (process.pid,))
         in_flight.start()
         _wait(process)
         end_ns = time.time_ns()

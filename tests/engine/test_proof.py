@@ -133,6 +133,26 @@ def test_two_pairs_that_differ_prove_nothing() -> None:
     assert "underpowered" in ruling.reason
 
 
+def test_two_pairs_of_a_quick_command_prove_nothing() -> None:
+    quick = replace(SUSPICION, low_ns=800 * MS, high_ns=900 * MS)
+    controls, treated = (1000 * MS, 1004 * MS), (150 * MS, 148 * MS)
+    runs = Trial(
+        arms=(
+            Arm(name="unchanged", walls_ns=controls[:1]),
+            Arm(name="placebo", walls_ns=controls[1:]),
+            Arm(name="fsync_suppressed", walls_ns=treated),
+        ),
+        experiments=(
+            Experiment(
+                id="fsync_suppressed", outcome="measured", estimate=paired(controls, treated)
+            ),
+        ),
+    )
+    ruling = rule(quick, runs, 1 * S, 900 * MS)
+    assert ruling.verdict == "likely"
+    assert "underpowered" in ruling.reason
+
+
 def test_an_observed_run_far_from_the_timed_ones_is_noise_too() -> None:
     weak = replace(SUSPICION, low_ns=4 * S, high_ns=5 * S)
     runs = two_pairs(6 * S, 6 * S + 10 * MS)

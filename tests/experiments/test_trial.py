@@ -273,6 +273,7 @@ def test_where_no_filter_can_be_set_there_is_no_placebo(
     machine = Machine(a=100 * MS)
     trial = play(machine, Removed("a"))
     assert trial.placebo is None
+    assert trial.stopped == "settled after 3 blocks"
     assert {variant.child.filter for variant in machine.ran} == {"none"}
     assert trial.experiments[0].outcome == "measured"
 

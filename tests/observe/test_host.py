@@ -121,6 +121,19 @@ def test_version_2_counts_microseconds_and_its_own_limit_only(proc: Path, tmp_pa
     assert counter.sample() == Limits(throttled_periods=1, throttled_ns=3_000, memory_limit_hits=3)
 
 
+@pytest.mark.parametrize(
+    ("groups", "throttled_ns"), [("0::/box/mine\n", 0), ("3:cpu:/mine\n0::/box/mine\n", None)]
+)
+def test_a_level_without_a_quota_counts_as_none_only_where_version_2_has_them_all(
+    proc: Path, tmp_path: Path, groups: str, throttled_ns: int | None
+) -> None:
+    top = tmp_path / "unified"
+    put(proc / str(PID) / "cgroup", groups)
+    put(proc / "self" / "mountinfo", f"1 2 0:1 /box {top} rw - cgroup2 cgroup2 rw\n")
+    put(top / "mine" / "cpu.stat", "usage_usec 100\n")
+    assert LimitCounter(pid=PID, proc=proc).sample().throttled_ns == throttled_ns
+
+
 def test_a_process_that_has_gone_keeps_what_was_counted(proc: Path, tmp_path: Path) -> None:
     top = cgroup_v1(proc, tmp_path)
     throttle(top / "cpu" / "outer" / "inner", 0, 0)

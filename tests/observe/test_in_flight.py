@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from kubelag.observe import in_flight
 from kubelag.observe.call_targets import targets
 from kubelag.observe.in_flight import InFlightWatcher, Sighting, parse_socket_address
+from kubelag.observe.process_tree import TreeSampler
 
 DEADLINE_S = 20.0
 
@@ -31,12 +32,18 @@ def wait_until(condition: Callable[[], bool]) -> None:
         pause.wait(0.005)
 
 
-def seen_in(script: str, name: str, *argv: str) -> Sighting:
+def itself(pid: int) -> Iterable[int]:
+    return (pid,)
+
+
+def seen_in(
+    script: str, name: str, *argv: str, pids: Callable[[int], Iterable[int]] = itself
+) -> Sighting:
     """Run a script that blocks in the named call, and look at it."""
     with subprocess.Popen(
         [sys.executable, "-I", "-S", "-c", script, *argv], stdin=subprocess.PIPE
     ) as child:
-        watcher = InFlightWatcher(child.pid)
+        watcher = InFlightWatcher(lambda: pids(child.pid))
         found: list[Sighting] = []
 
         def look() -> bool:
@@ -91,12 +98,19 @@ def test_a_descriptor_is_looked_up(tmp_path: Path) -> None:
         assert seen_in(script, "flock", str(path)).path == str(path)
 
 
-def test_a_child_of_the_process_is_looked_at_too(tmp_path: Path) -> None:
+def with_children(pid: int) -> Iterable[int]:
+    tree = TreeSampler(roots=lambda: (pid,))
+    tree.start()
+    tree.finish()
+    return tree.living
+
+
+def test_a_child_that_the_process_tree_knows_is_looked_at_too(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "gate")
     script = "import os, sys\npid = os.fork()\nif pid: os.waitpid(pid, 0)\nelse: open(sys.argv[1])"
     path = str(tmp_path / "gate")
     try:
-        assert seen_in(script, "openat", path).path == path
+        assert seen_in(script, "openat", path, pids=with_children).path == path
     finally:
         # The fork outlives its killed parent until its opening succeeds.
         os.close(os.open(path, os.O_RDWR))
@@ -104,12 +118,13 @@ def test_a_child_of_the_process_is_looked_at_too(tmp_path: Path) -> None:
 
 def test_a_thread_that_waits_for_nothing_of_interest_is_not_told() -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
-        watcher = InFlightWatcher(child.pid)
+        watcher = InFlightWatcher(lambda: (child.pid,))
+        wait_until(lambda: Path(f"/proc/{child.pid}/syscall").read_text("ascii")[:2] == "0 ")
         watcher.start()
         told, look = watcher.stop()
         child.kill()
     assert look.state == "looked"
-    assert all(one.path is None or "python" in one.path or "/" in one.path for one in told)
+    assert told == ()
 
 
 class Fake:
@@ -121,9 +136,9 @@ class Fake:
         (proc / "7" / "fd").mkdir()
         for number, name in ((3, "/c/one"), (4, "/c/two")):
             (proc / "7" / "fd" / str(number)).symlink_to(name)
-        self.watcher = InFlightWatcher(7, proc=str(proc))
+        self.watcher = InFlightWatcher(lambda: (7,), proc=str(proc))
 
-    def looks(self, *states: str) -> tuple[Sighting, ...]:
+    def looks(self, *states: str, stop: bool = True) -> tuple[Sighting, ...]:
         """What is told after looks that found these states."""
         for state in states:
             if state:
@@ -131,11 +146,11 @@ class Fake:
             else:
                 shutil.rmtree(self.task)
             self.watcher._tick()
-        return self.watcher.stop()[0]
+        return self.watcher.stop()[0] if stop else ()
 
 
-FSYNC_3, FSYNC_4 = (f"74 {fd:#x} 0 0 0 0 0 0x1 0x2" for fd in (3, 4))
-NOTHING = "202 0x1 0 0 0 0 0 0x1 0x2"
+FSYNC_3, FSYNC_4 = (f"74 {fd:#x} 0 0 0 0 0 0x7fff00000000 0x2" for fd in (3, 4))
+NOTHING = "202 0x1 0 0 0 0 0 0x7fff00000000 0x2"
 
 
 @pytest.fixture
@@ -156,6 +171,43 @@ def test_another_file_is_another_call(fake: Fake) -> None:
     assert told[0].end_ns == (told[0].last_ns + told[1].first_ns) // 2
 
 
+def test_a_descriptor_that_is_another_file_by_now_is_another_call(fake: Fake) -> None:
+    fake.looks(FSYNC_3, stop=False)
+    link = fake.task.parents[1] / "fd" / "3"
+    link.unlink()
+    link.symlink_to("/c/other")
+    told = fake.looks(FSYNC_3, NOTHING)
+    assert [one.path for one in told] == ["/c/one", "/c/other"]
+
+
+def test_a_32_bit_program_numbers_its_calls_otherwise_and_cannot_be_looked_at(fake: Fake) -> None:
+    assert fake.looks(FSYNC_3.replace("0x7fff00000000", "0xffff0000")) == ()
+    assert "32-bit" in fake.watcher._look_back().how
+    assert fake.watcher._look_back().state == "could_not_look"
+
+
+def test_what_is_hidden_from_us_is_told(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(in_flight, "_is_forbidden", lambda _: True)
+    fake.looks(NOTHING, stop=False)
+    (fake.task / "syscall").unlink()
+    fake.watcher._files.close()
+    fake.watcher._tick()
+    _, look = fake.watcher.stop()
+    assert (look.state, look.how.split(" (")[0]) == (
+        "could_not_look",
+        "1 thread may not be looked at",
+    )
+
+
+def test_a_machine_whose_calls_are_not_known_could_not_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(in_flight.platform, "machine", lambda: "s390x")
+    fake = Fake(tmp_path)
+    fake.looks(NOTHING)
+    assert fake.watcher._look_back().how == "the numbers of system calls on s390x are not known"
+
+
 def test_a_thread_that_ended_in_its_call_has_left_it(fake: Fake) -> None:
     (one,) = fake.looks(FSYNC_3, "")
     assert one.end_ns > one.last_ns
@@ -167,7 +219,7 @@ def test_a_thread_that_runs_is_in_no_call(fake: Fake) -> None:
 
 def test_where_the_kernel_does_not_tell_it_says_so(tmp_path: Path) -> None:
     (tmp_path / "7" / "task" / "7").mkdir(parents=True)
-    watcher = InFlightWatcher(7, proc=str(tmp_path))
+    watcher = InFlightWatcher(lambda: (7,), proc=str(tmp_path))
     watcher._tick()
     told, look = watcher.stop()
     assert told == ()
@@ -203,4 +255,4 @@ def test_junk_is_no_address_or_one(data: bytes) -> None:
 
 @given(st.binary(max_size=200))
 def test_junk_in_the_syscall_file_never_raises(data: bytes) -> None:
-    in_flight._arguments(data)
+    in_flight._registers(data)

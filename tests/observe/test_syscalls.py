@@ -10,6 +10,7 @@ import pytest
 
 from kubelag.model.evidence import Look, Process, Syscall
 from kubelag.observe import syscalls
+from kubelag.observe.strace_lines import TraceParser
 from kubelag.observe.syscalls import Depth, StraceRecorder, strace_argv
 from program import script
 
@@ -118,8 +119,38 @@ def test_lines_are_taken_in_whole_however_they_come(monkeypatch: pytest.MonkeyPa
 
 
 def test_what_is_traced_for_straces_own_sake_is_told_to_nobody() -> None:
-    assert "?gettid" in strace_argv("narrow", 7)[strace_argv("narrow", 7).index("-o") - 1]
-    assert not {"gettid", "rseq"} & {*syscalls.names_of("files")}
+    assert "?gettid" in " ".join(strace_argv("narrow", 7))
+    parser = TraceParser()
+    for line in (
+        "7 1.000001 gettid() = 7 <0.000010>",
+        "7 1.000100 set_robust_list(0x7f, 24) = 0 <0.000010>",
+        "7 1.000200 rseq(0x7f, 32, 0, 0x53053053 <unfinished ...>",
+    ):
+        parser.feed(line)
+    assert (parser.syscalls, parser.pending_at(2_000_000_000), parser.bad_lines) == ([], (), 0)
+    assert [process.pid for process in parser.processes()] == [7]
+
+
+@needs_strace
+@pytest.mark.real
+def test_a_daemon_that_the_command_left_behind_does_not_hold_us(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(syscalls, "_PATIENCE_S", 0.2)
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    # It makes calls all the time, until somebody writes to the gate.
+    code = (
+        "import os, select\n"
+        "if os.fork() == 0:\n"
+        f"    gate = os.open({str(fifo)!r}, os.O_RDWR)\n"
+        "    while not select.select([gate], [], [], 0)[0]: os.system(':')\n"
+    )
+    exit_code, calls, _, look = record(*python(code))
+    fifo.write_text("end")
+    assert exit_code == 0
+    assert look.state == "looked"
+    assert calls
 
 
 def test_the_words_before_the_command_end_with_a_dash() -> None:

@@ -96,7 +96,7 @@ def recorded(
         assert recorder.start(process.pid) is None
         begin_ns = time.time_ns()
         release()
-        watcher = InFlightWatcher(process.pid)
+        watcher = InFlightWatcher(lambda: (process.pid,))
         watcher.start()
         gate = str(directory / "gate")
         wait_until(lambda: any(one.path == gate for _, one in (*watcher._open.values(),)))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from kubelag.errors import RefusedError, RemedyError
+from kubelag.remedies import swap
 from kubelag.remedies.cache_in_memory import CacheInMemory
 from kubelag.remedies.contract import Context
 from kubelag.remedies.repair_cache_link import RepairCacheLink
@@ -56,6 +57,25 @@ def test_what_somebody_put_there_since_is_never_removed(context: Context, link: 
     (link / "host" / "config").unlink()
     assert remedy.undo(context).state == "not_applied"
     assert link.is_symlink()
+
+
+def test_what_kubectl_cached_since_goes(context: Context, link: Path) -> None:
+    remedy.apply(context)
+    for entry in ("host/v1/serverresources.json", "host/servergroups.json.123"):
+        (link / entry).parent.mkdir(parents=True, exist_ok=True)
+        (link / entry).write_text("x")
+    (link / "http").mkdir()
+    (link / "http" / ("a" * 64)).write_text("x")
+    assert remedy.undo(context).state == "not_applied"
+
+
+def test_the_name_of_a_parent_does_not_make_it_an_http_cache(tmp_path: Path) -> None:
+    cache = tmp_path / "http" / "cache"
+    cache.mkdir(parents=True)
+    (cache / "servergroups.json").write_text("x")
+    assert list(swap._not_cached(cache, "cache")) == []
+    (cache / "elsewhere").symlink_to(tmp_path)
+    assert list(swap._not_cached(cache, "cache")) == [cache / "elsewhere"]
 
 
 def test_killed_after_any_step_it_can_be_undone_and_applied(

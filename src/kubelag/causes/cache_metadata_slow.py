@@ -167,7 +167,7 @@ def _sentence(case: Case, calls: list[Syscall], spent_ns: int) -> str:
     if file_system in _JOURNALLING and waited_ns >= _WAITS_RATIO * spent_ns:
         names = "/".join(sorted({call.name for call in waits}))
         return (
-            f"{counted(len(waits), 'file call')} in the cache of {case.client} ({names}) "
+            f"{_file_calls(waits)} in the cache of {case.client} ({names}) "
             f"waited {seconds(waited_ns)} for the journal of {on}, whose disk is slow to commit"
         )
     return (

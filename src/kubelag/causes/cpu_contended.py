@@ -18,7 +18,7 @@ Sources
     Kernel documentation, sched-stats and PSI.
 """
 
-from kubelag.causes.contract import HELD_UP_RATIO, Case, could_not_look, unknown
+from kubelag.causes.contract import Case, could_not_look, unknown
 from kubelag.model.remedy import Advice
 from kubelag.model.units import seconds, share_of
 from kubelag.model.verdict import Fact, Judgement, Source
@@ -47,26 +47,24 @@ class CpuContended:
             return unknown(ID, "the run-queue delay was not looked at", missing)
         spent_ns = case.union_ns(RUN_QUEUE)
         others = _others_ratio(case)
-        is_busy = others is None or others >= _BUSY_RATIO
-        if not case.is_notable(spent_ns) or (not is_busy and not _is_main(case, spent_ns)):
+        if not case.is_notable(spent_ns):
             return Judgement(
                 cause=ID,
                 standing="ruled_out",
                 sentence=f"{seconds(spent_ns)} of waiting for a processor; {_said(others)}",
                 factors=(RUN_QUEUE,),
             )
-        if is_busy:
-            story = f"other work kept the processors busy: {case.client} waited"
-            return _suspected(
-                case, spent_ns, others, f"{story} {seconds(spent_ns)} for a processor"
-            )
-        story = f"{case.client} waited {seconds(spent_ns)} for a processor though they were idle"
-        bound = "is it bound to few of them (taskset, cpuset)?"
-        return _suspected(case, spent_ns, others, f"{story}: {bound}")
+        return _suspected(case, spent_ns, others)
 
 
-def _is_main(case: Case, spent_ns: int) -> bool:
-    return spent_ns > HELD_UP_RATIO * case.attribution.wall_ns
+def _story(case: Case, spent_ns: int, others: float | None) -> str:
+    waited = f"{case.client} waited {seconds(spent_ns)} for a processor"
+    if others is None:
+        return f"{waited}; {_said(others)}"
+    if others >= _BUSY_RATIO:
+        return f"other work kept the processors busy: {waited}"
+    # Its threads wait for one another when they start all at once, on few processors above all.
+    return f"{waited}, though {_said(others)}: for its own threads, or on few of them (cpuset)"
 
 
 def _others_ratio(case: Case) -> float | None:
@@ -81,12 +79,12 @@ def _said(others: float | None) -> str:
     return f"other work used {share_of(others, 1)} of the processors"
 
 
-def _suspected(case: Case, spent_ns: int, others: float | None, sentence: str) -> Judgement:
+def _suspected(case: Case, spent_ns: int, others: float | None) -> Judgement:
     share = share_of(spent_ns, case.attribution.wall_ns)
     return Judgement(
         cause=ID,
         standing="suspected",
-        sentence=sentence,
+        sentence=_story(case, spent_ns, others),
         factors=(RUN_QUEUE,),
         low_ns=case.exclusive_ns(RUN_QUEUE),
         high_ns=spent_ns,

@@ -81,6 +81,9 @@ class DiscoveryCacheFsync:
             what = f"{counted(len(astray), 'sync')} of unknown files took long"
             missing = (f"syscalls: the files of syncs that took {seconds(spent_in(astray))}",)
             return unknown(ID, what, missing)
+        if case.is_notable(case.attribution.unexplained_ns) and not is_recorded(case, "fsync"):
+            missing = ("syscalls: syncs were sampled, which misses short ones",)
+            return unknown(ID, "not every sync was seen", missing)
         if missing := lost_syscalls(case):
             return unknown(ID, "not every system call was seen", missing)
         return _ruled_out(case, [*calls, *astray])

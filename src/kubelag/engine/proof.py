@@ -8,7 +8,7 @@ and what was seen to move elsewhere.
 
 from dataclasses import dataclass, replace
 
-from kubelag.experiments.statistics import MIN_PAIRS_LARGE, median_ns, pairs_needed
+from kubelag.experiments.statistics import least_pairs, median_ns, pairs_needed
 from kubelag.model.experiment import CONTROLS, OBSERVED, Arm, Estimate, Experiment, Trial
 from kubelag.model.report import Proof, ProofArm
 from kubelag.model.units import seconds
@@ -23,7 +23,8 @@ MAIN_RATIO = 0.20
 _NOISE_FLOOR_RATIO = 0.03
 _TOLERANCE_CAP_RATIO = 0.10
 # An observed run that took so much longer or shorter than the timed ones was another run: what was
-# seen in it is not what was measured. Arbitrary; watching costs 4 to 50 % (docs/performance.md).
+# seen in it is not what was measured. Arbitrary; a narrow watch costs a fifth at most, on a run of
+# 0.1 s (docs/performance.md).
 _NOT_REPRODUCED_RATIO = 0.50
 
 
@@ -156,7 +157,9 @@ def _decide(
         return "unknown", f"{saving}, far less than predicted: the model is wrong here"
     if estimate.low_ns <= 0 and estimate.high_ns < PROVEN_RATIO * base_ns:
         return "unknown", f"{saving}, which is nothing"
-    if estimate.low_ns <= noise_of(trial, base_ns, wall_ns) or estimate.pairs < MIN_PAIRS_LARGE:
+    if estimate.low_ns <= noise_of(trial, base_ns, wall_ns) or estimate.pairs < least_pairs(
+        base_ns, wall_ns
+    ):
         return "likely", f"underpowered: {_runs_needed(experiment, trial)}"
     if estimate.saving_ns < PROVEN_RATIO * base_ns:
         return "contributing", f"{saving}, under {PROVEN_RATIO:.0%}"

@@ -18,11 +18,16 @@ _SEED = 20
 # Two-sided 97.5 % points of Student's t by degrees of freedom (standard tables).
 _STUDENT_T = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776}
 # diagnosis.md section 4: stop when the half-width is under max(5 % of the wall time, half the
-# effect); 20 blocks at most. Its five-pair minimum is lowered to two for an effect of at least half
-# the wall time: at t = 12.7 two pairs settle it only where they differ by under a twelfth of the
-# effect.
+# effect); 20 blocks at most. Its five-pair minimum is lowered to three for an effect of at least
+# half the wall time: at t = 4.3 even three pairs then need a spread under a tenth of the effect.
 MIN_PAIRS = 5
-MIN_PAIRS_LARGE = 2
+MIN_PAIRS_LARGE = 3
+# A command this slow is not run more often than needed: two pairs do, which at t = 12.7 settle it
+# only where they differ by under a twelfth of the effect, if the observed run took as long as the
+# timed ones and so tells of the noise in place of a third. Both figures are arbitrary; watching a
+# slow command costs less than the second (docs/performance.md).
+MIN_PAIRS_SLOW = 2
+_SLOW_NS, _ALIKE_RATIO = 5_000_000_000, 0.10
 MAX_PAIRS = 20
 _LARGE_EFFECT = 0.5
 _HALF_WIDTH_OF_WALL = 0.05
@@ -52,13 +57,24 @@ def paired(unchanged_ns: Sequence[int], treated_ns: Sequence[int]) -> Estimate |
     )
 
 
-def is_settled(estimate: Estimate | None, wall_ns: int) -> bool:
-    """Whether more pairs would not change the verdict."""
+def least_pairs(base_ns: int, observed_ns: int) -> int:
+    """How many pairs a large effect needs at the least.
+
+    Args:
+        base_ns: Median wall time of the timed runs in which nothing was removed.
+        observed_ns: Wall time of the observed run.
+    """
+    is_alike = abs(observed_ns - base_ns) <= _ALIKE_RATIO * base_ns
+    return MIN_PAIRS_SLOW if base_ns >= _SLOW_NS and is_alike else MIN_PAIRS_LARGE
+
+
+def is_settled(estimate: Estimate | None, wall_ns: int, least: int = MIN_PAIRS_LARGE) -> bool:
+    """Whether more pairs would not change the verdict; `least` is what a large effect needs."""
     if estimate is None:
         return False
     effect_ns = abs(estimate.saving_ns)
     large = effect_ns >= _LARGE_EFFECT * wall_ns
-    if estimate.pairs < (MIN_PAIRS_LARGE if large else MIN_PAIRS):
+    if estimate.pairs < (least if large else MIN_PAIRS):
         return False
     half_ns = (estimate.high_ns - estimate.low_ns) / 2
     return half_ns < max(_HALF_WIDTH_OF_WALL * wall_ns, effect_ns / 2)

@@ -18,7 +18,7 @@ from typing import Protocol
 from kubelag.experiments.contract import Experiment as Kind
 from kubelag.experiments.contract import NotApplicableError, Situation, Variant
 from kubelag.experiments.scratch import Scratch
-from kubelag.experiments.statistics import MAX_PAIRS, is_settled, median_ns, paired
+from kubelag.experiments.statistics import MAX_PAIRS, is_settled, least_pairs, median_ns, paired
 from kubelag.experiments.timing import Timed, run_timed
 from kubelag.launch import seccomp
 from kubelag.model.experiment import Arm, Estimate, Experiment, Trial
@@ -27,10 +27,8 @@ UNCHANGED, AGAIN, PLACEBO = "unchanged", "unchanged_again", "placebo"
 INTERRUPTED = "interrupted"
 """What a trial that Ctrl-C ended says of its end."""
 _LEAST_LIMIT_S, _LIMIT_RATIO = 30.0, 5.0
-# Both arbitrary: far above the spread of any healthy arm.
-# A command this slow is not run more often than needed, and watching it costs less than the second
-# figure (docs/performance.md), so that the observed run tells of the noise too. Both arbitrary.
-_SLOW_NS, _SAME_RATIO = 5_000_000_000, 0.10
+# What takes five times the observed run is another run; both figures are arbitrary, far above the
+# spread of any healthy arm.
 CANNOT_RUN = (NotApplicableError, OSError, subprocess.SubprocessError, seccomp.SeccompError)
 """What keeps one run from happening: no place for its cache, no process, no filter."""
 
@@ -159,7 +157,7 @@ class TrialRunner:
                 return f"the budget was spent after {plural_blocks(number - 1)}"
             self._done.append(self._block(number, control))
             self._tell()
-            if self._knows_the_noise() and all(map(self._is_settled, self._kinds)):
+            if number >= self._least() and all(map(self._is_settled, self._kinds)):
                 return f"settled after {plural_blocks(number)}"
         return f"{MAX_PAIRS} blocks were run, which is the most"
 
@@ -199,18 +197,13 @@ class TrialRunner:
                 self._progress.found(kind, estimate)
 
     def _is_settled(self, name: str) -> bool:
-        return is_settled(self._estimate(name), self._base_ns())
+        return is_settled(self._estimate(name), self._base_ns(), self._least())
 
     def _base_ns(self) -> int:
         return median_ns([block.control_ns for block in self._done])
 
-    def _knows_the_noise(self) -> bool:
-        """Whether the wrapper and a second unchanged run have had their turn."""
-        if len(self._done) >= len(self._controls):
-            return True
-        base_ns = self._base_ns()
-        is_same = abs(self._observed_ns - base_ns) <= _SAME_RATIO * base_ns
-        return base_ns >= _SLOW_NS and is_same and len(self._done) >= len(self._first_controls)
+    def _least(self) -> int:
+        return least_pairs(self._base_ns(), self._observed_ns)
 
     def _result(self, stopped: str) -> Trial:
         refused = (

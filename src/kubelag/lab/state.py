@@ -28,7 +28,6 @@ LOCK = "lock"
 STATE_VARIABLE = "KUBELAG_LAB_STATE"
 """Set by `kubelag lab env`, which gives a shell another HOME than the one the lab was made from."""
 TOKEN_BYTES = 12
-"""Signals that ask a process to end: Ctrl-C, a polite request, a terminal that goes away."""
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 

@@ -15,6 +15,8 @@ class Span:
     end_ns: int
     what: str = ""
     """For the reader: a URL, a path, a program."""
+    is_counted: bool = True
+    """False for what was sampled: it may be several events, or a part of one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

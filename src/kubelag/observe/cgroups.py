@@ -67,17 +67,19 @@ class LimitCounter:
         if self._mounts is None:
             mountinfo = self._read(self._proc / "self" / "mountinfo")
             self._mounts = parse_cgroup_mounts(mountinfo or "")
+        # Without a version 1 hierarchy for processors, version 2 has all quotas there are.
+        is_unified = "cpu" not in paths
         for directory in _levels(paths, self._mounts, "cpu"):
-            yield from self._throttling(directory)
+            yield from self._throttling(directory, is_unified=is_unified)
         for directory in _levels(paths, self._mounts, "memory"):
             yield from self._limit_hits(directory)
 
-    def _throttling(self, directory: Path) -> Iterator[tuple[str, str, int]]:
+    def _throttling(self, directory: Path, *, is_unified: bool) -> Iterator[tuple[str, str, int]]:
         text = self._read(directory / "cpu.stat")
-        if text is None:
+        stat, level = parse_flat_keyed(text or ""), str(directory)
+        # A level of version 2 without a quota has no such line, which is as good as zero.
+        if text is None or ("nr_throttled" not in stat and not is_unified):
             return
-        # A level without a quota has none of these, which is as good as zero.
-        stat, level = parse_flat_keyed(text), str(directory)
         yield "periods", level, stat.get("nr_throttled", 0)
         throttled_ns = stat.get("throttled_time", stat.get("throttled_usec", 0) * 1_000)
         yield "throttled_ns", level, throttled_ns

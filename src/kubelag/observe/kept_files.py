@@ -13,10 +13,12 @@ class KeptFiles:
 
     def __init__(self, *, max_open: int = MAX_OPEN) -> None:
         self._fds: dict[str, int] = {}
+        self._asked: set[str] = set()
         self._max_open = max_open
 
     def read(self, path: str) -> bytes | None:
         """The file's content now, None where it cannot be read (a process that has gone)."""
+        self._asked.add(path)
         fd = self._fds.get(path)
         if fd is None:
             return self._read_first(path)
@@ -25,6 +27,12 @@ class KeptFiles:
         except OSError:
             os.close(self._fds.pop(path))
             return None
+
+    def forget_vanished(self) -> None:
+        """Close what nobody asked for since the last time: threads that have ended."""
+        for path in self._fds.keys() - self._asked:
+            os.close(self._fds.pop(path))
+        self._asked.clear()
 
     def _read_first(self, path: str) -> bytes | None:
         if len(self._fds) >= self._max_open:

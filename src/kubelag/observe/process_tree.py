@@ -77,6 +77,8 @@ class TreeSampler:
         self._has_children_file = True
         self._has_delays = False
         self._pace = Periodic(tick=self._tick, interval_s=interval_s, name="tree-sampler")
+        self.living: tuple[int, ...] = ()
+        """The processes that lived at the last look, for other threads to read."""
 
     def start(self) -> None:
         """Begin; the first sample is taken before this returns."""
@@ -111,6 +113,7 @@ class TreeSampler:
     def _tick(self) -> None:
         at_ns = self._clock_ns()
         alive = self._look_at_tree(at_ns)
+        self.living = tuple(alive)
         for seen in self._seen.values():
             if seen.pid not in alive and seen.end_ns is None:
                 seen.end_ns = at_ns
@@ -119,6 +122,7 @@ class TreeSampler:
         # Nothing that lives: there is nothing new, and it would only stretch the last interval.
         if alive:
             self._append(at_ns)
+        self._files.forget_vanished()
 
     def _append(self, at_ns: int) -> None:
         queued = (sum(seen.thread_queue_ns.values()) for seen in self._seen.values())

@@ -62,9 +62,9 @@ class TracefsAttacher:
 def choose(depth: Depth) -> Chosen:
     """The recorder that tells most for its price here (bench/observers.py has the figures).
 
-    Narrow: as root a tracefs instance, 1.04 times the wall time where strace takes 1.34; it knows
-    the files of slow calls only, which are the ones that narrow looks for. Every file call: strace,
-    2.7 times, since it names every file and tracefs (1.13 times) does not.
+    Narrow: as root a tracefs instance, which stops nothing; it does not tell files, but those of
+    slow calls are seen in flight, and narrow looks for no others. Every file call: strace, which
+    takes more than twice the wall time, since it names every file and tracefs does not.
     """
     tries = (_tracefs, _strace) if depth == "narrow" else (_strace, _tracefs)
     reasons = []

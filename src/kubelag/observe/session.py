@@ -20,7 +20,6 @@ from kubelag.model.evidence import (
     ClientNote,
     HostSample,
     Look,
-    LookState,
     Process,
     Request,
     Run,
@@ -121,7 +120,7 @@ def _watch_to_the_end(process: "subprocess.Popen[bytes]", wanted: Watch, start_n
     if wanted.recorder:
         wanted.recorder.started(process.pid)
     tree = TreeSampler(roots=lambda: (process.pid,))
-    host, in_flight = HostSampler(), InFlightWatcher(process.pid)
+    host, in_flight = HostSampler(), InFlightWatcher(lambda: tree.living)
     failed = [
         _crash_of(tree.start),
         _crash_of(lambda: host.start(process.pid)),
@@ -232,16 +231,17 @@ def _wait(process: "subprocess.Popen[bytes]", tick: Tick) -> tuple[bool, int, st
 def _calls(
     wanted: Watch, end_ns: int, fallback: tuple[Process, ...]
 ) -> tuple[tuple[Syscall, ...], tuple[Process, ...], tuple[Look, ...]]:
-    if wanted.recorder is None:
-        look = Look(observer="syscalls", state="could_not_look", how=wanted.why_no_recorder)
-        how = "samples of /proc; a process that lived under 20 ms is not seen"
-        seen = Look(observer="processes", state="looked", how=how, events=len(fallback))
-        return (), fallback, (look, seen)
+    how = "samples of /proc; a process that lived under 20 ms is not seen"
+    sampled = Look(observer="processes", state="looked", how=how, events=len(fallback))
     recorder = wanted.recorder
+    if recorder is None:
+        look = Look(observer="syscalls", state="could_not_look", how=wanted.why_no_recorder)
+        return (), fallback, (look, sampled)
     syscalls, processes, look = _seen("syscalls", "", lambda: recorder.stop(end_ns), ((), ()))
-    state: LookState = "looked" if processes or fallback else look.state
-    seen = Look(observer="processes", state=state, how=look.how, events=len(processes))
-    return syscalls, processes or fallback, (look, seen)
+    if not processes:
+        return syscalls, fallback, (look, sampled)
+    seen = Look(observer="processes", state=look.state, how=look.how, events=len(processes))
+    return syscalls, processes, (look, seen)
 
 
 def _crash_of(action: Callable[[], None]) -> str:

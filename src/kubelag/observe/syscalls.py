@@ -11,11 +11,13 @@ are not strings in strace's sense and are kept whole.
 """
 
 import fcntl
+import math
 import os
 import select
 import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Literal
@@ -93,6 +95,7 @@ class StraceRecorder:
         with suppress(OSError):  # the user has too many pipes of that size already
             fcntl.fcntl(self._write_fd, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         self._ended = threading.Event()
+        self._deadline_s = math.inf
         self._thread = threading.Thread(target=self._read, daemon=True)
 
     @property
@@ -116,6 +119,7 @@ class StraceRecorder:
 
     def stop(self, end_ns: int) -> tuple[tuple[Syscall, ...], tuple[Process, ...], Look]:
         """What was seen, in order of start; calls still running are cut at `end_ns`."""
+        self._deadline_s = time.monotonic() + _PATIENCE_S
         self._ended.set()
         self._thread.join()
         calls = sorted(
@@ -152,16 +156,14 @@ class StraceRecorder:
 
         A daemon that the command left behind must not hold us.
         """
-        patience = int(_PATIENCE_S / _POLL_S)
         ready = select.poll()
         ready.register(self._read_fd, select.POLLIN)
-        while patience:
-            if not ready.poll(_POLL_S * 1000):
-                patience -= self._ended.is_set()
-            elif chunk := os.read(self._read_fd, _PIPE_BYTES):
+        while time.monotonic() < self._deadline_s:
+            if ready.poll(_POLL_S * 1000):
+                chunk = os.read(self._read_fd, _PIPE_BYTES)
+                if not chunk:
+                    return
                 yield chunk
-            else:
-                return
 
     def _parse(self, text: bytearray) -> bytearray:
         """Take in the whole lines; returns what is left of the last."""

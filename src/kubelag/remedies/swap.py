@@ -106,18 +106,21 @@ def _refuse_foreign(journal: Journal, path: Path) -> None:
     """What clients have cached since may be removed; anything else is somebody's own."""
     if journal.link is not None:
         return
-    if foreign := next(_not_cached(path), None):
+    if foreign := next(_not_cached(path, Path(journal.target).name), None):
         raise RemedyError(
             f"{foreign} came into the repaired directory since, and no kubectl caches it",
             f"move {foreign} away, then undo again",
         )
 
 
-def _not_cached(directory: Path) -> Iterator[Path]:
-    """Files that are no entry of a kubectl cache; their names tell (kube.cache.layout)."""
-    for parent, _, names in os.walk(directory):
-        entry = _HTTP_ENTRY if "http" in Path(parent).parts else _DISCOVERY_ENTRY
-        yield from (Path(parent, name) for name in sorted(names) if not entry.fullmatch(name))
+def _not_cached(directory: Path, name: str) -> Iterator[Path]:
+    """What is no entry of a kubectl cache in a directory of that name (see kube.cache.layout)."""
+    for parent, directories, names in os.walk(directory):
+        inside = (name, *Path(parent).relative_to(directory).parts)
+        entry = _HTTP_ENTRY if "http" in inside else _DISCOVERY_ENTRY
+        yield from (Path(parent, one) for one in sorted(names) if not entry.fullmatch(one))
+        links = (Path(parent, one) for one in sorted(directories))
+        yield from (link for link in links if link.is_symlink())
 
 
 def _exists(path: Path) -> bool:

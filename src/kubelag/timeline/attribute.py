@@ -49,7 +49,7 @@ def divide(
         for factor, alone_ns in cell.exclusive.items():
             exclusive[factor] += min(alone_ns, cell.critical[factor])
         unexplained_ns += cell.gap_ns
-    counts = Counter(span.factor for span in spans)
+    counts = Counter(span.factor for span in spans if span.is_counted)
     shares = (
         Share(
             factor=factor,

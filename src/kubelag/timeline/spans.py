@@ -1,6 +1,7 @@
 """Turns events into spans: which factor was in the way, from when to when."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
@@ -100,6 +101,7 @@ def _file_spans(evidence: Evidence) -> Iterator[Span]:
                 start_ns=call.start_ns,
                 end_ns=call.end_ns,
                 what=call.path or call.name,
+                is_counted=not call.is_sampled,
             )
 
 
@@ -191,7 +193,7 @@ def _wait_spans(evidence: Evidence) -> Iterator[Span]:
 
 
 def _piece(span: Span, start_ns: int, end_ns: int) -> Span:
-    return Span(factor=span.factor, start_ns=start_ns, end_ns=end_ns, what=span.what)
+    return replace(span, start_ns=start_ns, end_ns=end_ns)
 
 
 def _cut(span: Span, start_ns: int, end_ns: int) -> Span | None:
