@@ -66,3 +66,10 @@ def test_the_cost_is_a_share(stopped: bool) -> None:
         pace.stop()
     assert 0 <= pace.cost_ratio <= 1
     pace.stop()
+
+
+def test_a_calm_beginning_has_a_pace_of_its_own() -> None:
+    pace = Periodic(tick=lambda: None, interval_s=0.5, name="test", calm=(60, 7))
+    assert pace._interval() == 7_000_000_000
+    pace._begun_ns -= 61_000_000_000
+    assert pace._interval() == 500_000_000

@@ -20,6 +20,7 @@ class Periodic:
         interval_s: Time between the starts of two samples.
         name: Of the thread.
         max_cost_ratio: Share of one processor beyond which the pace drops.
+        calm: Until when after the start, and how far apart until then, both in seconds.
     """
 
     def __init__(
@@ -29,10 +30,12 @@ class Periodic:
         interval_s: float,
         name: str,
         max_cost_ratio: float = MAX_COST_RATIO,
+        calm: tuple[float, float] = (0.0, 0.0),
     ) -> None:
         self._tick = tick
         self._interval_ns = int(interval_s * 1e9)
         self._max_cost_ratio = max_cost_ratio
+        self._calm_ns, self._calm_interval_ns = (int(seconds * 1e9) for seconds in calm)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._loop, name=name, daemon=True)
         self._cost_ns = 0
@@ -66,11 +69,15 @@ class Periodic:
     def _loop(self) -> None:
         due_ns = time.monotonic_ns()
         while True:
-            pause_ns = max(self._interval_ns, int(self._cost_ns / self._max_cost_ratio))
+            pause_ns = max(self._interval(), int(self._cost_ns / self._max_cost_ratio))
             due_ns = max(due_ns + pause_ns, time.monotonic_ns())
             if self._stop.wait(max(0, due_ns - time.monotonic_ns()) / 1e9):
                 return
             self._timed_tick()
+
+    def _interval(self) -> int:
+        is_calm = time.monotonic_ns() - self._begun_ns < self._calm_ns
+        return self._calm_interval_ns if is_calm else self._interval_ns
 
     def _timed_tick(self) -> None:
         before_ns = time.thread_time_ns()
