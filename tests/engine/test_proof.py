@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from evidence import MS, S
-from kubelag.engine.proof import rule
+from kubelag.engine.proof import in_proportion, rule, scaled
 from kubelag.experiments.statistics import paired
 from kubelag.model.experiment import Arm, Experiment, Trial
 from kubelag.model.verdict import Judgement
@@ -151,6 +151,16 @@ def test_two_pairs_of_a_quick_command_prove_nothing() -> None:
     ruling = rule(quick, runs, 1 * S, 900 * MS)
     assert ruling.verdict == "likely"
     assert "underpowered" in ruling.reason
+
+
+def test_a_prediction_is_told_in_proportion_to_the_timed_runs() -> None:
+    spoken = replace(SUSPICION, arithmetic="157 fsyncs x 57.0 ms = 9.00 s")
+    longer = in_proportion(spoken, 5 * S, 10 * S)
+    assert (longer.low_ns, longer.high_ns) == (4 * S, 4500 * MS)
+    assert longer.arithmetic == f"{spoken.arithmetic} of 10.0 s; the timed runs took 5.00 s"
+    alike = in_proportion(spoken, 10 * S + 100 * MS, 10 * S)
+    assert alike.arithmetic == spoken.arithmetic
+    assert scaled(spoken, 5 * S, 10 * S).high_ns == 9 * S
 
 
 def test_an_observed_run_far_from_the_timed_ones_is_noise_too() -> None:

@@ -85,17 +85,35 @@ def tolerance_of(trial: Trial, base_ns: int, wall_ns: int) -> int:
     return round(min(noise_of(trial, base_ns, wall_ns), _TOLERANCE_CAP_RATIO * base_ns))
 
 
-def scaled(judgement: Judgement, base_ns: int, wall_ns: int) -> Judgement:
-    """The prediction for an unwatched run: watching made the observed one longer.
+def in_proportion(judgement: Judgement, base_ns: int, wall_ns: int) -> Judgement:
+    """The prediction for runs as long as the timed ones, of which the factor has its share.
 
-    Nobody knows whether it made this factor longer too (syncs, yes; a plugin that sleeps, no), so
-    the interval holds both.
+    Runs differ, and watching makes one longer; the share of the wall time says most of the others.
     """
     if wall_ns <= 0:
         return judgement
-    low_ns, high_ns = (end * base_ns // wall_ns for end in (judgement.low_ns, judgement.high_ns))
+    arithmetic = judgement.arithmetic
+    if abs(base_ns - wall_ns) > _NOISE_FLOOR_RATIO * base_ns:
+        arithmetic += f" of {seconds(wall_ns)}; the timed runs took {seconds(base_ns)}"
     return replace(
-        judgement, low_ns=min(judgement.low_ns, low_ns), high_ns=max(judgement.high_ns, high_ns)
+        judgement,
+        low_ns=judgement.low_ns * base_ns // wall_ns,
+        high_ns=judgement.high_ns * base_ns // wall_ns,
+        arithmetic=arithmetic,
+    )
+
+
+def scaled(judgement: Judgement, base_ns: int, wall_ns: int) -> Judgement:
+    """What agrees with the prediction: nobody knows whether it was the factor that differed.
+
+    Syncs take longer in one run than in another, a plugin that sleeps does not, so the interval
+    holds both the factor's share and the factor as it was seen.
+    """
+    shared = in_proportion(judgement, base_ns, wall_ns)
+    return replace(
+        judgement,
+        low_ns=min(judgement.low_ns, shared.low_ns),
+        high_ns=max(judgement.high_ns, shared.high_ns),
     )
 
 

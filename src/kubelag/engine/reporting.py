@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from kubelag import __version__
 from kubelag.causes.contract import Case, Cause
-from kubelag.engine.proof import Ruling, rule
+from kubelag.engine.proof import Ruling, base_of, in_proportion, rule
 from kubelag.experiments.statistics import median_ns
 from kubelag.model.attribution import Attribution
 from kubelag.model.evidence import CacheDirectory, Evidence
@@ -108,7 +108,10 @@ def _suspected(case: Case, judgement: Judgement, trial: Trial) -> VerdictLine:
     # Some causes cost more than their main factor says: a client that throttles itself, too.
     named_ns = case.critical_ns(*judgement.factors)
     critical_ns = max(named_ns, judgement.low_ns)
-    ruling = rule(judgement, trial, case.attribution.wall_ns, critical_ns)
+    wall_ns = case.attribution.wall_ns
+    ruling = rule(judgement, trial, wall_ns, critical_ns)
+    if ruling.proof:
+        judgement = in_proportion(judgement, base_of(trial, wall_ns), wall_ns)
     return VerdictLine(
         cause=judgement.cause,
         verdict=ruling.verdict,

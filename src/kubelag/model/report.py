@@ -57,7 +57,7 @@ class VerdictLine:
     verdict: VerdictValue
     sentence: str
     predicted_saving_s: tuple[float, float]
-    """[exclusive, union] of its factor."""
+    """[exclusive, union] of its factor; with a proof, in proportion to the timed runs."""
     arithmetic: str
     proof: Proof | None
     evidence: tuple[Fact, ...]
