@@ -97,9 +97,8 @@ def test_too_noisy_says_how_many_runs_are_needed() -> None:
     assert "runs of each kind needed" in ruling.reason
 
 
-def two_pairs(*treated: int) -> Trial:
+def two_pairs(*treated: int, controls: tuple[int, int] = (10 * S, 10 * S + 40 * MS)) -> Trial:
     """What a slow command gets: the observed run stands in for the unchanged one again."""
-    controls = (10 * S, 10 * S + 40 * MS)
     return Trial(
         arms=(
             Arm(name="unchanged", walls_ns=controls[:1]),
@@ -135,19 +134,7 @@ def test_two_pairs_that_differ_prove_nothing() -> None:
 
 def test_two_pairs_of_a_quick_command_prove_nothing() -> None:
     quick = replace(SUSPICION, low_ns=800 * MS, high_ns=900 * MS)
-    controls, treated = (1000 * MS, 1004 * MS), (150 * MS, 148 * MS)
-    runs = Trial(
-        arms=(
-            Arm(name="unchanged", walls_ns=controls[:1]),
-            Arm(name="placebo", walls_ns=controls[1:]),
-            Arm(name="fsync_suppressed", walls_ns=treated),
-        ),
-        experiments=(
-            Experiment(
-                id="fsync_suppressed", outcome="measured", estimate=paired(controls, treated)
-            ),
-        ),
-    )
+    runs = two_pairs(150 * MS, 148 * MS, controls=(1000 * MS, 1004 * MS))
     ruling = rule(quick, runs, 1 * S, 900 * MS)
     assert ruling.verdict == "likely"
     assert "underpowered" in ruling.reason
