@@ -42,7 +42,7 @@ _AT_THREAD_START = "gettid set_robust_list rseq"
 _PIPE_BYTES = 1 << 20
 """/proc/sys/fs/pipe-max-size, what anybody may ask for."""
 _PAUSE_S = 0.1
-"""Between two looks into a pipe of that size; 3,000 lines in 0.25 s, the most seen, fill a sixth."""
+"""Between two looks into a pipe of that size; 3,000 lines in 0.25 s, the most seen, are a sixth."""
 _POLL_S = 0.1
 _PATIENCE_S = 5.0
 """With a strace that goes on after the command's end; arbitrary."""
