@@ -245,22 +245,17 @@ class _Interrupting(FakeRecorder):
         os.kill(os.getpid(), signal.SIGINT)
 
 
-def test_ctrl_c_while_the_observers_start_is_not_lost_and_loses_nothing(marked: str) -> None:
-    recorder = _Interrupting()
-    seen = shell("sleep 1000", recorder=recorder)
-    assert seen.run.interrupted
-    assert recorder.said == ["started", "stopped"]
-    assert marked
-
-
 class _InterruptingTheFork(FakeRecorder):
     def argv(self, command: tuple[str, ...]) -> list[str]:
         os.kill(os.getpid(), signal.SIGINT)
         return super().argv(command)
 
 
-def test_ctrl_c_while_the_command_is_started_is_not_lost_and_leaves_nothing(marked: str) -> None:
-    recorder = _InterruptingTheFork()
+@pytest.mark.parametrize("interrupting", [_Interrupting, _InterruptingTheFork])
+def test_ctrl_c_while_all_of_it_starts_is_not_lost_and_leaves_nothing(
+    marked: str, interrupting: type[FakeRecorder]
+) -> None:
+    recorder = interrupting()
     seen = shell("sleep 1000", recorder=recorder)
     assert seen.run.interrupted
     assert recorder.said == ["started", "stopped"]

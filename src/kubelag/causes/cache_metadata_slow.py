@@ -25,6 +25,7 @@ Sources
 
 from kubelag.causes.contract import (
     Case,
+    cache_calls,
     calls_unseen,
     could_not_look,
     covered_ns,
@@ -33,6 +34,7 @@ from kubelag.causes.contract import (
     lost_syscalls,
     seen_by,
     spent_in,
+    tally,
     unknown,
     unplaced,
 )
@@ -41,7 +43,6 @@ from kubelag.model.evidence import Syscall
 from kubelag.model.units import counted, seconds, share_of
 from kubelag.model.verdict import Fact, Judgement, Source
 from kubelag.timeline.factors import CACHE_FILES
-from kubelag.timeline.spans import FSYNCS, is_in_cache
 
 ID = "cache_metadata_slow"
 
@@ -71,12 +72,12 @@ class CacheMetadataSlow:
 
     def judge(self, case: Case) -> Judgement:
         """Compare the time in cache file calls with the wall time."""
-        calls = _cache_calls(case)
+        calls = cache_calls(case, syncs=False)
         spent_ns = case.union_ns(CACHE_FILES)
         if case.is_notable(spent_ns):
             if case.is_waited_for(CACHE_FILES):
                 return _suspected(case, calls, spent_ns)
-            what = f"{_file_calls(calls)} on the cache took {seconds(spent_ns)}"
+            what = f"{tally(calls, 'file call')} on the cache took {seconds(spent_ns)}"
             return hidden(case, ID, what, CACHE_FILES)
         if missing := (*calls_unseen(case, _ANY), *could_not_look(case, ["cache_directory"])):
             return unknown(ID, "how long cache files took was not seen", missing)
@@ -93,26 +94,10 @@ class CacheMetadataSlow:
 
 
 def _ruled_out(case: Case, calls: list[Syscall]) -> Judgement:
-    said = f"{_file_calls(calls)} on cache files took {seconds(spent_in(calls))}"
+    said = f"{tally(calls, 'file call')} on cache files took {seconds(spent_in(calls))}"
     if not is_recorded(case, _ANY):
         said = f"{case.client} was seen for {seconds(spent_in(calls))} in calls on cache files"
     return Judgement(cause=ID, standing="ruled_out", sentence=said, factors=(CACHE_FILES,))
-
-
-def _file_calls(calls: list[Syscall]) -> str:
-    """How many, where that is known: sampled calls that follow one another may count as one."""
-    if seen_by(calls) != "syscalls":
-        return "file calls"
-    return counted(len(calls), "file call")
-
-
-def _cache_calls(case: Case) -> list[Syscall]:
-    evidence = case.evidence
-    return [
-        call
-        for call in evidence.syscalls
-        if call.name not in FSYNCS and is_in_cache(call.path, evidence.cache)
-    ]
 
 
 def _suspected(case: Case, calls: list[Syscall], spent_ns: int) -> Judgement:
@@ -125,11 +110,11 @@ def _suspected(case: Case, calls: list[Syscall], spent_ns: int) -> Judgement:
         factors=(CACHE_FILES,),
         low_ns=case.exclusive_ns(CACHE_FILES),
         high_ns=spent_ns,
-        arithmetic=f"{_file_calls(calls)} on the cache = {seconds(spent_ns)}",
+        arithmetic=f"{tally(calls, 'file call')} on the cache = {seconds(spent_ns)}",
         facts=(
             Fact(
                 text=(
-                    f"{_file_calls(calls)} on cache files took {seconds(spent_ns)}, "
+                    f"{tally(calls, 'file call')} on cache files took {seconds(spent_ns)}, "
                     f"{share_of(spent_ns, case.attribution.wall_ns)} of the wall time"
                 ),
                 observer=seen_by(calls),
@@ -167,10 +152,10 @@ def _sentence(case: Case, calls: list[Syscall], spent_ns: int) -> str:
     if file_system in _JOURNALLING and waited_ns >= _WAITS_RATIO * spent_ns:
         names = "/".join(sorted({call.name for call in waits}))
         return (
-            f"{_file_calls(waits)} in the cache of {case.client} ({names}) "
+            f"{tally(waits, 'file call')} in the cache of {case.client} ({names}) "
             f"waited {seconds(waited_ns)} for the journal of {on}, whose disk is slow to commit"
         )
     return (
-        f"the cache of {case.client} lies on {on}, where {_file_calls(calls)} "
+        f"the cache of {case.client} lies on {on}, where {tally(calls, 'file call')} "
         f"took {seconds(spent_ns)}"
     )

@@ -1,16 +1,16 @@
 """What a cause is given, and the few helpers that all causes share."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Protocol
 
 from kubelag.model.attribution import Attribution, Factor
 from kubelag.model.evidence import Evidence, Syscall
-from kubelag.model.units import seconds
+from kubelag.model.units import counted, seconds
 from kubelag.model.verdict import Judgement
 from kubelag.timeline.factors import CPU_THROTTLED, MEMORY_STALL, RUN_QUEUE
-from kubelag.timeline.spans import FSYNCS, is_file_call
+from kubelag.timeline.spans import FSYNCS, is_file_call, is_in_cache
 
 # Under this nobody waits: 0.1 s is what people perceive as instant (Nielsen, Usability Engineering,
 # 1993); 5 % of the wall time is arbitrary.
@@ -89,6 +89,16 @@ def unplaced(case: Case, *, syncs: bool) -> list[Syscall]:
     ]
 
 
+def cache_calls(case: Case, *, syncs: bool) -> list[Syscall]:
+    """Calls on the client's cache files: its syncs, or all others."""
+    evidence = case.evidence
+    return [
+        call
+        for call in evidence.syscalls
+        if (call.name in FSYNCS) == syncs and is_in_cache(call.path, evidence.cache)
+    ]
+
+
 def spent_in(calls: Iterable[Syscall]) -> int:
     """The calls' durations, summed."""
     return sum(call.end_ns - call.start_ns for call in calls)
@@ -148,9 +158,19 @@ def is_recorded(case: Case, name: str) -> bool:
     return look is not None and look.state == "looked" and name in look.recorded
 
 
+def is_sampled(calls: Iterable[Syscall]) -> bool:
+    """Whether some were only seen in flight: calls that follow one another may count as one."""
+    return any(call.is_sampled for call in calls)
+
+
 def seen_by(calls: Iterable[Syscall]) -> str:
     """The observer that a statement on these calls rests on."""
-    return "calls_in_flight" if any(call.is_sampled for call in calls) else "syscalls"
+    return "calls_in_flight" if is_sampled(calls) else "syscalls"
+
+
+def tally(calls: Collection[Syscall], noun: str) -> str:
+    """`157 syncs`; without a number where it is not known."""
+    return f"{noun}s" if is_sampled(calls) else counted(len(calls), noun)
 
 
 def lost_syscalls(case: Case) -> tuple[str, ...]:

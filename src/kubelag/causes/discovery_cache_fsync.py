@@ -27,14 +27,17 @@ Sources
 
 from kubelag.causes.contract import (
     Case,
+    cache_calls,
     calls_unseen,
     could_not_look,
     hidden,
     is_recorded,
+    is_sampled,
     lost_syscalls,
     median_ns,
     seen_by,
     spent_in,
+    tally,
     unknown,
     unplaced,
 )
@@ -43,7 +46,6 @@ from kubelag.model.evidence import Syscall
 from kubelag.model.units import counted, seconds, share_of
 from kubelag.model.verdict import Fact, Judgement, Source
 from kubelag.timeline.factors import CACHE_FSYNC
-from kubelag.timeline.spans import FSYNCS, is_in_cache
 
 ID = "discovery_cache_fsync"
 
@@ -67,12 +69,12 @@ class DiscoveryCacheFsync:
 
     def judge(self, case: Case) -> Judgement:
         """Compare the time in cache syncs with the wall time."""
-        calls = _cache_syncs(case)
+        calls = cache_calls(case, syncs=True)
         spent_ns = case.union_ns(CACHE_FSYNC)
         if case.is_notable(spent_ns):
             if case.is_waited_for(CACHE_FSYNC):
                 return _suspected(case, calls)
-            what = f"{_syncs(calls)} in the cache took {seconds(spent_ns)}"
+            what = f"{tally(calls, 'sync')} in the cache took {seconds(spent_ns)}"
             return hidden(case, ID, what, CACHE_FSYNC)
         if missing := (*calls_unseen(case, "fsync"), *could_not_look(case, ["cache_directory"])):
             return unknown(ID, "whether the client synced its cache was not seen", missing)
@@ -89,25 +91,9 @@ class DiscoveryCacheFsync:
         return _ruled_out(case, [*calls, *astray])
 
 
-def _cache_syncs(case: Case) -> list[Syscall]:
-    evidence = case.evidence
-    return [
-        call
-        for call in evidence.syscalls
-        if call.name in FSYNCS and is_in_cache(call.path, evidence.cache)
-    ]
-
-
-def _syncs(calls: list[Syscall]) -> str:
-    """How many, where that is known: sampled calls that follow one another may count as one."""
-    if seen_by(calls) != "syscalls":
-        return "syncs"
-    return counted(len(calls), "sync")
-
-
 def _ruled_out(case: Case, calls: list[Syscall]) -> Judgement:
     took = f" ({seconds(spent_in(calls))} in all)" if calls else ""
-    said = f"{case.client} made {_syncs(calls)} in its cache{took}"
+    said = f"{case.client} made {tally(calls, 'sync')} in its cache{took}"
     if not is_recorded(case, "fsync"):
         said = f"{case.client} was seen for {seconds(spent_in(calls))} in syncs of its cache"
     return Judgement(cause=ID, standing="ruled_out", sentence=said, factors=(CACHE_FSYNC,))
@@ -129,7 +115,7 @@ def _suspected(case: Case, calls: list[Syscall]) -> Judgement:
         facts=(
             Fact(
                 text=(
-                    f"{_syncs(calls)} below {case.cache_name} took "
+                    f"{tally(calls, 'sync')} below {case.cache_name} took "
                     f"{seconds(spent_ns)}, {share_of(spent_ns, wall_ns)} of the wall time"
                 ),
                 observer=seen_by(calls),
@@ -148,13 +134,13 @@ def _typical_ns(calls: list[Syscall]) -> int:
 
 
 def _cost(case: Case, calls: list[Syscall]) -> str:
-    if seen_by(calls) != "syscalls":
+    if is_sampled(calls):
         return f"{seconds(case.union_ns(CACHE_FSYNC))} of syncs"
     return f"{counted(len(calls), 'fsync')} of {seconds(_typical_ns(calls))} each (median)"
 
 
 def _arithmetic(case: Case, calls: list[Syscall]) -> str:
-    if seen_by(calls) != "syscalls":
+    if is_sampled(calls):
         return f"the syncs that were seen in samples = {seconds(case.union_ns(CACHE_FSYNC))}"
     typical_ns = _typical_ns(calls)
     return (
@@ -165,6 +151,4 @@ def _arithmetic(case: Case, calls: list[Syscall]) -> str:
 
 def _where(case: Case) -> str:
     cache = case.evidence.cache
-    if cache is None or not (cache.device or cache.file_system):
-        return "the cache's disk"
-    return " on ".join(part for part in (cache.file_system, cache.device) if part)
+    return (cache.place if cache else "") or "the cache's disk"

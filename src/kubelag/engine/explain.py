@@ -41,8 +41,7 @@ class Wish:
         """Enough for three blocks of what was observed, with room for a few more of quick ones."""
         if self.budget_s is not None:
             return self.budget_s
-        observed_s = (evidence.run.end_ns - evidence.run.start_ns) / 1e9
-        return max(_LEAST_BUDGET_S, _BUDGET_RATIO * observed_s)
+        return max(_LEAST_BUDGET_S, _BUDGET_RATIO * evidence.run.wall_ns / 1e9)
 
     def child(self) -> Child | None:
         """How the observed command is started."""

@@ -286,13 +286,13 @@ def _cache(evidence: Evidence) -> CacheLine | None:
 
 
 def _cold_sentence(cache: CacheDirectory) -> str:
-    place = " on ".join(part for part in (cache.file_system, cache.device) if part)
-    return f"a fresh cache directory beside your own was used, on the same file system ({place})"
+    used = "a fresh cache directory beside your own was used, on the same file system"
+    return f"{used} ({cache.place})"
 
 
 def _cache_sentence(cache: CacheDirectory) -> str:
-    place = " on ".join(part for part in (cache.file_system, cache.device) if part)
-    where = f"{cache.root} ({place}, by {cache.rule})" if place else f"{cache.root} ({cache.rule})"
+    told = f"{cache.place}, by {cache.rule}" if cache.place else cache.rule
+    where = f"{cache.root} ({told})"
     if cache.problem:
         return f"{where}: {cache.problem}"
     if cache.state == "unknown":

@@ -22,6 +22,7 @@ from kubelag.experiments.statistics import MAX_PAIRS, is_settled, least_pairs, m
 from kubelag.experiments.timing import Timed, run_timed
 from kubelag.launch import seccomp
 from kubelag.model.experiment import Arm, Estimate, Experiment, Trial
+from kubelag.model.units import counted
 
 UNCHANGED, AGAIN, PLACEBO = "unchanged", "unchanged_again", "placebo"
 INTERRUPTED = "interrupted"
@@ -87,8 +88,7 @@ class TrialRunner:
         self._kinds: dict[str, Kind] = {}
         self._refused: dict[str, str] = {}
         unchanged = situation.unchanged
-        run = situation.evidence.run
-        self._observed_ns = run.end_ns - run.start_ns
+        self._observed_ns = situation.evidence.run.wall_ns
         self._limit_s = max(_LEAST_LIMIT_S, _LIMIT_RATIO * self._observed_ns / 1e9)
         self._variants: dict[str, Variant] = {UNCHANGED: unchanged, AGAIN: unchanged}
         self._may_filter = seccomp.probe() is None
@@ -154,11 +154,11 @@ class TrialRunner:
         for number, control in zip(range(1, MAX_PAIRS + 1), self._control_order(), strict=False):
             longest_s = max((block.took_s for block in self._done), default=0.0)
             if self._done and self._clock() + longest_s > self._deadline_s:
-                return f"the budget was spent after {plural_blocks(number - 1)}"
+                return f"the budget was spent after {counted(number - 1, 'block')}"
             self._done.append(self._block(number, control))
             self._tell()
             if number >= self._least() and all(map(self._is_settled, self._kinds)):
-                return f"settled after {plural_blocks(number)}"
+                return f"settled after {counted(number, 'block')}"
         return f"{MAX_PAIRS} blocks were run, which is the most"
 
     def _control_order(self) -> Iterator[str]:
@@ -237,8 +237,3 @@ class TrialRunner:
             why = f"it ended with exit code {theirs}, the unchanged command with {ours}"
             return Experiment(id=name, outcome="failed", why=why, command=shown)
         return Experiment(id=name, outcome="measured", command=shown, estimate=estimate)
-
-
-def plural_blocks(count: int) -> str:
-    """`1 block`, `3 blocks`."""
-    return f"{count} block" if count == 1 else f"{count} blocks"

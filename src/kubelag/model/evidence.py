@@ -208,6 +208,11 @@ class CacheDirectory:
     problem: str | None = None
     """Why it cannot be written, in one clause."""
 
+    @property
+    def place(self) -> str:
+        """For example `ext4 on loop0`, as much of it as is known."""
+        return " on ".join(part for part in (self.file_system, self.device) if part)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
@@ -222,6 +227,11 @@ class Run:
     """True where the user pressed Ctrl-C before it ended."""
     stderr_tail: str = ""
     """The last lines it wrote to standard error, redacted; empty on success."""
+
+    @property
+    def wall_ns(self) -> int:
+        """From its begin to its end."""
+        return self.end_ns - self.start_ns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Small files under /proc that are read again and again through descriptors kept open."""
+"""What is read under /proc again and again: small files through descriptors kept open."""
 
 import os
 from pathlib import Path
@@ -48,6 +48,22 @@ class KeptFiles:
         """Close every descriptor; reading again opens anew."""
         while self._fds:
             os.close(self._fds.popitem()[1])
+
+
+def ids(path: str) -> list[str]:
+    """The entries of a directory that are process or thread ids, none where it cannot be read."""
+    try:
+        return [name for name in os.listdir(path) if name.isdigit()]  # noqa: PTH208 - ten times faster than iterdir, hundreds of times a second
+    except OSError:
+        return []
+
+
+def link(path: str) -> str | None:
+    """Where a link leads, None where it cannot be read."""
+    try:
+        return os.readlink(path)  # noqa: PTH115 - as often
+    except OSError:
+        return None
 
 
 def _read_once(path: str) -> bytes | None:

@@ -19,7 +19,7 @@ from resource import struct_rusage
 
 from kubelag.model.evidence import Look, Process, TreeSample
 from kubelag.observe import proc_text
-from kubelag.observe.kept_files import KeptFiles
+from kubelag.observe.kept_files import KeptFiles, ids, link
 from kubelag.observe.periodic import Periodic
 from kubelag.observe.tree_sum import Node, Usage, tree_usage
 
@@ -178,7 +178,7 @@ class TreeSampler:
             self._seen[pid] = seen
         elif seen.start_ticks != stat.start_ticks or seen.end_ns is not None:
             return None
-        tids = _listing(f"{self._root}/{pid}/task")
+        tids = ids(f"{self._root}/{pid}/task")
         self._update_threads(seen, tids)
         self._update_process(seen, stat)
         # A main thread that ended before the others looks like a zombie too.
@@ -196,7 +196,7 @@ class TreeSampler:
             major_faults=stat.child_major_faults,
             minor_faults=stat.child_minor_faults,
         )
-        program = _link(f"{self._root}/{seen.pid}/exe")
+        program = link(f"{self._root}/{seen.pid}/exe")
         if program and seen.chain[-1:] != [program]:
             seen.chain.append(program)
 
@@ -218,7 +218,7 @@ class TreeSampler:
     def _all_children(self) -> dict[int, list[int]]:
         """Children by parent from every process there is, for kernels without the short way."""
         children: dict[int, list[int]] = {}
-        for name in _listing(self._root):
+        for name in ids(self._root):
             stat = proc_text.parse_process_stat(_once(f"{self._root}/{name}/stat"))
             if stat is not None:
                 children.setdefault(stat.parent_pid, []).append(stat.pid)
@@ -244,7 +244,7 @@ class TreeSampler:
     def _executed(self, seen: _Seen) -> tuple[str, ...]:
         """The programs it ran; between fork and exec it still looked like its parent."""
         parent = self._seen.get(seen.parent_pid) if seen.parent_pid is not None else None
-        before = parent.chain if parent else [_link(f"{self._root}/self/exe")]
+        before = parent.chain if parent else [link(f"{self._root}/self/exe")]
         is_fork = len(seen.chain) > 1 and seen.chain[0] in before
         return tuple(seen.chain[1:] if is_fork else seen.chain)
 
@@ -288,21 +288,6 @@ def _has_delay_accounting(root: str) -> bool:
     """Whether field 42 counts; before 5.14 there is no switch and it counts unless booted off."""
     text = _once(f"{root}/sys/kernel/task_delayacct").strip()
     return text != "0"
-
-
-def _listing(path: str) -> list[str]:
-    """Entries that are process or thread ids."""
-    try:
-        return [name for name in os.listdir(path) if name.isdigit()]  # noqa: PTH208 - ten times faster than iterdir, at 50 Hz
-    except OSError:
-        return []
-
-
-def _link(path: str) -> str | None:
-    try:
-        return os.readlink(path)  # noqa: PTH115 - at 50 Hz
-    except OSError:
-        return None
 
 
 def _once(path: str) -> str:

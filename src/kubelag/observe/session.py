@@ -121,19 +121,17 @@ def _watch_to_the_end(process: "subprocess.Popen[bytes]", wanted: Watch, start_n
         wanted.recorder.started(process.pid)
     tree = TreeSampler(roots=lambda: (process.pid,))
     host, in_flight = HostSampler(), InFlightWatcher(lambda: tree.living)
-    failed = [
-        _crash_of(tree.start),
-        _crash_of(lambda: host.start(process.pid)),
-        _crash_of(in_flight.start),
-    ]
+    tree_failed = _crash_of(tree.start)
+    host_failed = _crash_of(lambda: host.start(process.pid))
+    flight_failed = _crash_of(in_flight.start)
     interrupted, status, rusage = _wait(process, wanted.tick)
     end_ns = time.time_ns()
     # The samplers and the tracer stop before anything is judged, in no particular order.
     tree_samples, tree_processes, tree_look = _seen(
-        "process_tree", failed[0], lambda: tree.finish(rusage, end_ns), ((), ())
+        "process_tree", tree_failed, lambda: tree.finish(rusage, end_ns), ((), ())
     )
-    host_samples, host_look = _seen("host", failed[1], host.stop, ((),))
-    sightings, flight_look = _seen("calls_in_flight", failed[2], in_flight.stop, ((),))
+    host_samples, host_look = _seen("host", host_failed, host.stop, ((),))
+    sightings, flight_look = _seen("calls_in_flight", flight_failed, in_flight.stop, ((),))
     told = log.finish()
     recorded, processes, looks = _calls(wanted, end_ns, tree_processes)
     if status:
