@@ -43,6 +43,30 @@ class CredentialError(KubelagError):
     """A kubeconfig user's exec plugin failed, hung, or said something that is no credential."""
 
 
+class TransportError(KubelagError):
+    """The API server could not be asked: name, connection, TLS, time or protocol."""
+
+
+class ApiError(KubelagError):
+    """The API server answered, and its answer is a refusal.
+
+    Args:
+        message: One sentence that names the host.
+        next_step: What the user can do about it.
+        status: The HTTP status.
+        reason: `reason` of its Status object, such as `NotFound`; empty where it sent none.
+    """
+
+    def __init__(self, message: str, next_step: str = "", *, status: int, reason: str = "") -> None:
+        super().__init__(message, next_step)
+        self.status = status
+        self.reason = reason
+
+
+class UnknownResourceError(KubelagError):
+    """No resource of the server answers to this name."""
+
+
 class BundleError(KubelagError):
     """A bundle is missing, damaged, or of a version that this kubelag does not read."""
 

@@ -75,7 +75,7 @@ def test_help_names_every_command_with_its_summary(capsys: pytest.CaptureFixture
     with pytest.raises(SystemExit):
         main(["--help"])
     out = capsys.readouterr().out
-    assert all(name in out and summary in out for name, summary in COMMANDS)
+    assert all(one.name in out and one.summary in out for one in COMMANDS)
     assert "kubelag explain kubectl get nodes" in out
 
 

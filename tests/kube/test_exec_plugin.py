@@ -1,6 +1,7 @@
 """Exec plugins run by themselves, as real scripts."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,7 @@ def test_a_token_is_handed_out_with_its_end_and_its_time(tmp_path: Path) -> None
     assert credential.token is not None
     assert credential.token.reveal() == PLANTED
     assert credential.expiry == "2030-01-01T00:00:00Z"
+    assert credential.expires_s == 1893456000
     assert credential.took_ns == 2500
     assert PLANTED not in repr(credential)
 
@@ -80,6 +82,12 @@ def test_the_plugin_gets_arguments_environment_and_cluster(tmp_path: Path) -> No
         (f"echo '{answer({})}'", "neither a token nor a certificate"),
         (f"echo '{answer({'token': 1})}'", "a token that is no text"),
         (f"echo '{answer({'token': PLANTED}, V1 + 'beta1')}'", "is not of version"),
+        (f"echo '{answer({'token': PLANTED, 'clientKeyData': 'k'})}'", "a key without it"),
+        (f"echo '{answer({'token': 't', 'expirationTimestamp': 'soon'})}'", "no time of RFC 3339"),
+        (f"echo '{answer({'token': 't', 'expirationTimestamp': '2030-01-01'})}'", "no time of"),
+        ("head -c 100 /dev/urandom", "is not JSON"),
+        (f"echo '{json.dumps(answer({}))}'", "is no ExecCredential"),
+        ("kill -9 $$", "was ended by signal 9"),
     ],
 )
 def test_a_bad_answer_is_told_without_its_text(tmp_path: Path, script: str, told: str) -> None:
@@ -112,3 +120,40 @@ def test_what_cannot_be_run_apart_is_not_run(tmp_path: Path, fields: dict[str, o
     with pytest.raises(CredentialError):
         run_exec_plugin(spec, Cluster(), 1, env=ENV)
     assert not (tmp_path / "ran").exists()
+
+
+def test_the_hint_for_somebody_who_lacks_the_plugin_is_shown_on_one_line(tmp_path: Path) -> None:
+    hint = "get it:\n\n  \x1b[31mmake\x1b[0m install\x07"
+    spec = plugin(tmp_path, "", command="kubelag-no-such-plugin", install_hint=hint)
+    with pytest.raises(CredentialError) as caught:
+        run_exec_plugin(spec, Cluster(), 1, env=ENV)
+    assert caught.value.next_step.startswith("install it (get it: make install), or correct")
+
+
+def test_an_environment_that_cannot_be_is_told(tmp_path: Path) -> None:
+    spec = plugin(tmp_path, "", env=Secret((("A", "b\0c"),)))
+    with pytest.raises(CredentialError, match="cannot be run"):
+        run_exec_plugin(spec, Cluster(), 1, env=ENV)
+
+
+@pytest.mark.parametrize(("mode", "is_asked"), [("", True), ("Always", True), ("Never", False)])
+def test_with_somebody_at_the_terminal_the_plugin_may_ask(
+    tmp_path: Path, mode: str, is_asked: bool
+) -> None:
+    said = answer({"token": "t"})
+    script = f"read line; echo \"$line $KUBERNETES_EXEC_INFO\" >{tmp_path}/told; echo '{said}'"
+    spec = plugin(tmp_path, script, interactive_mode=mode)
+    ours, theirs = os.pipe()
+    os.write(theirs, b"typed\n")
+    os.close(theirs)
+    kept = os.dup(0)
+    os.dup2(ours, 0)
+    try:
+        run_exec_plugin(spec, Cluster(), 10, env=ENV, stdin_is_terminal=True)
+    finally:
+        os.dup2(kept, 0)
+        os.close(kept)
+        os.close(ours)
+    line, info = (tmp_path / "told").read_text().split(" ", 1)
+    assert line == ("typed" if is_asked else "")
+    assert json.loads(info)["spec"]["interactive"] is is_asked

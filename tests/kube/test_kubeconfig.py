@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import kubelag
 from kubelag.errors import KubeconfigError
+from kubelag.kube.credentials import Credentials
 from kubelag.kube.kubeconfig import (
     DEFAULT_SERVER,
     Kubeconfig,
+    choose_kubeconfig,
     load_kubeconfig,
     merge,
-    static_token_kubeconfig,
 )
 from kubelag.kube.kubeconfig_file import ConfigFile, read_config_file
+from kubelag.kube.overrides import Overrides
 from kubelag.kube.secret import Secret
+from kubelag.kube.static_kubeconfig import static_token_kubeconfig
 
 PLANTED = "PLANTED5ecretValue"
 
@@ -150,6 +155,16 @@ def test_the_default_file_is_in_the_home_directory(home: Path) -> None:
         (FIRST, "--context x --user z", "names the user 'z'"),
         ("contexts: [{name: x, context: {cluster: z}}]", "--context x", "the cluster 'z'"),
         ("a: &a [*a]\nclusters: *a\n", "", "kubeconfig"),
+        ("a: !!int x\n", "", "not valid YAML"),
+        ("a: !!int ''\n", "", "not valid YAML"),
+        ("a: !!bool x\n", "", "not valid YAML"),
+        ("users:\n- name: a\n  user:\n    token: 12\n", "", "(line 4): users[0].user.token must"),
+        ('{"users": [\n{"name": 1}]}', "", "(line 2): users[0].name must be a text"),
+        ("clusters:\n- name: a\n  cluster: {insecure-skip-tls-verify: 1}\n", "", "true or false"),
+        ("users: [{name: a, user: {as-groups: b}}]", "", "as-groups must be a list of texts"),
+        ("users: [{name: a, user: {as-user-extra: [b]}}]", "", "as-user-extra must be a mapping"),
+        ("users: [{name: a, user: {exec: {command: 1}}}]", "", "exec.command must be a text"),
+        ("kind: [Config]", "", "and not a Config"),
     ],
 )
 def test_a_wrong_file_is_told_in_one_sentence_with_the_next_step(
@@ -173,6 +188,117 @@ def test_a_file_that_somebody_named_must_exist(tmp_path: Path, line: str) -> Non
 def test_a_directory_in_the_place_of_a_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(KubeconfigError, match="cannot be read"):
         load(tmp_path, KUBECONFIG=".")
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("/dev/zero", "larger than 16 MiB"),
+        ("/proc/self/mem", "cannot be read"),
+        ("a\0b", "cannot be read"),
+        ("/etc/passwd/x", "cannot be read: not a directory"),
+    ],
+)
+def test_what_is_no_regular_file_is_told(path: str, told: str) -> None:
+    with pytest.raises(KubeconfigError, match=told):
+        choose_kubeconfig(Overrides(kubeconfig=path), {}, working_directory="/tmp")
+
+
+def test_a_working_directory_that_is_gone_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert choose_kubeconfig(Overrides(), {"HOME": str(tmp_path)}).context == ""
+    with pytest.raises(KubeconfigError, match="working directory is gone"):
+        choose_kubeconfig(Overrides(kubeconfig="config"), {})
+
+
+def test_trust_that_is_given_takes_the_place_of_the_configs(home: Path) -> None:
+    given = Overrides(kubeconfig="sub/second", certificate_authority="mine.crt")
+    cluster = choose_kubeconfig(given, {}, working_directory=str(home)).cluster
+    assert (cluster.ca_file, cluster.tls_server_name) == (f"{home}/mine.crt", "api")
+    given = given.but(certificate_authority="", insecure_skip_tls_verify=True, server="https://o")
+    cluster = choose_kubeconfig(given, {}, working_directory=str(home)).cluster
+    assert cluster.insecure_skip_tls_verify
+    assert not cluster.has_ca
+    assert cluster.tls_server_name == ""
+
+
+def test_without_a_server_the_environments_is_taken(tmp_path: Path) -> None:
+    assert load(tmp_path, KUBERNETES_MASTER="http://m:1").cluster.server == "http://m:1"
+
+
+def test_a_json_kubeconfig_is_read_as_json(tmp_path: Path) -> None:
+    cluster = {"name": "ü\ud83d\ude00", "cluster": {"server": "https:\\/\\/h"}}
+    (tmp_path / "json").write_text(json.dumps({"clusters": [cluster]}).replace("\\\\", "\\"))
+    config = load(tmp_path, "kubectl --cluster ü\U0001f600 get nodes", KUBECONFIG="json")
+    assert config.cluster.server == "https://h"
+
+
+def test_a_usual_kubeconfig_is_read_without_anything_slow(home: Path) -> None:
+    source = Path(kubelag.__file__).parents[1]
+    (home / "config").write_text(
+        "clusters:\n- name: c\n  cluster:\n    server: https://h\ncurrent-context: ''\n"
+    )
+    code = f"""
+import sys
+sys.path.insert(0, {str(source)!r})
+from kubelag.kube.credentials import Credentials
+from kubelag.kube.kubeconfig import choose_kubeconfig
+from kubelag.kube.overrides import Overrides
+given = Overrides(kubeconfig={str(home / "config")!r}, cluster="c")
+chosen = choose_kubeconfig(given, {{}})
+assert chosen.cluster.server == "https://h"
+Credentials(chosen.user, chosen.cluster, env={{}}).headers()
+print(*sys.modules)
+"""
+    run = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code], check=True, capture_output=True, text=True
+    )
+    slow = {"yaml", "typing", "dataclasses", "enum", "re", "json", "pathlib", "subprocess"}
+    assert not slow & set(run.stdout.split())
+
+
+_KEYS = [
+    *("name", "value", "server", "token", "tokenFile", "cluster", "user", "namespace", "exec"),
+    *("command", "args", "env", "as", "as-groups", "as-user-extra", "auth-provider", "extension"),
+    *("extensions", "insecure-skip-tls-verify", "certificate-authority", "client-key-data"),
+]
+_ANY = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=3) | st.just("n"),
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(_KEYS), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+_SECTIONS = {"clusters": "cluster", "users": "user", "contexts": "context"}
+_DOCUMENTS = st.fixed_dictionaries(
+    {
+        section: _ANY
+        | st.fixed_dictionaries({"name": st.just("n"), inner: _ANY}).map(lambda one: [one])
+        for section, inner in _SECTIONS.items()
+    }
+    | {"current-context": st.sampled_from(["n", "", None])}
+)
+
+
+@given(
+    st.binary(max_size=200)
+    | st.text("{}[]:-\n &*!ab1'\"", max_size=60).map(str.encode)
+    | _DOCUMENTS.map(lambda document: json.dumps(document).encode())
+)
+def test_no_kubeconfig_makes_the_choice_crash(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "any-kubeconfig"
+    path.write_bytes(data)
+    try:
+        chosen = choose_kubeconfig(Overrides(kubeconfig=str(path)), {})
+        Credentials(chosen.user, chosen.cluster, env={})
+    except KubeconfigError as error:
+        assert error.next_step  # noqa: PT017 -- either outcome is right
 
 
 def test_no_secret_is_in_the_repr(home: Path) -> None:

@@ -1,53 +1,70 @@
 """The command line: finds the one command's file, runs it, turns errors into exit codes."""
 
-import argparse
-import importlib
 import os
-import signal
 import sys
-from collections.abc import Sequence
-from types import ModuleType
-from typing import NamedTuple, Protocol
 
 from kubelag import __version__
 from kubelag.errors import KubelagError, UsageError
+from kubelag.kube.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+    from typing import Any, Protocol
+
+    class CommandModule(Protocol):
+        """What `kubelag.cli.<name>` offers."""
+
+        DESCRIPTION: str
+
+        def configure(self, parser: argparse.ArgumentParser) -> None:
+            """Add the command's own arguments."""
+
+        def run(self, args: Any) -> int:  # noqa: ANN401 - Options, or argparse's Namespace
+            """Do it, and return the exit code."""
 
 
-class Command(NamedTuple):
+# As a shell tells of a signal; `signal` itself takes 4 ms to load.
+_SIGNALLED, _SIGINT, _SIGPIPE = 128, 2, 13
+
+
+class Command(Record):
     """A command's name and one-line summary, so that `--help` loads no command."""
 
     name: str
     summary: str
 
 
-class CommandModule(Protocol):
-    """What `kubelag.cli.<name>` offers."""
-
-    DESCRIPTION: str
-
-    def configure(self, parser: argparse.ArgumentParser) -> None:
-        """Add the command's own arguments."""
-
-    def run(self, args: argparse.Namespace) -> int:
-        """Do it, and return the exit code."""
-
-
-COMMANDS = (
-    Command("explain", "say why a command is slow here, and prove it"),
-    Command("fix", "plan, apply, verify or undo a remedy"),
-    Command("run", "run one command with its disk syncs turned into no-ops"),
-    Command("lab", "bring up a real place to be slow in, and take it down"),
-    Command("completion", "print shell completions"),
+COMMANDS = tuple(
+    Command(name=name, summary=summary)
+    for name, summary in (
+        ("explain", "say why a command is slow here, and prove it"),
+        ("fix", "plan, apply, verify or undo a remedy"),
+        ("run", "run one command with its disk syncs turned into no-ops"),
+        ("get", "show objects as kubectl does, never waiting for the disk"),
+        ("api-resources", "list the resources that the server offers"),
+        ("api-versions", "list the group-versions that the server offers"),
+        ("version", "tell this client's version and the server's"),
+        ("cache", "verify, repair, warm or clear the discovery cache"),
+        ("lab", "bring up a real place to be slow in, and take it down"),
+        ("completion", "print shell completions"),
+    )
 )
 
 
-def command_module(name: str) -> ModuleType:
+def command_module(name: str) -> "CommandModule":
     """The module of one command, imported only now: start-up is part of what we sell."""
-    return importlib.import_module(f"kubelag.cli.{name}")
+    path = f"kubelag.cli.{name.replace('-', '_')}"
+    # What `importlib.import_module` does, which is not loaded yet.
+    __import__(path)
+    return sys.modules[path]
 
 
-def build_parser(*wanted: str) -> argparse.ArgumentParser:
+def build_parser(*wanted: str) -> "argparse.ArgumentParser":
     """The parser with every command named, and the wanted ones filled in."""
+    import argparse  # noqa: PLC0415 -- plain command lines need it not
+
     parser = argparse.ArgumentParser(
         prog="kubelag",
         description="Why is this Kubernetes command slow on this machine?",
@@ -55,11 +72,11 @@ def build_parser(*wanted: str) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"kubelag {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name, summary in COMMANDS:
-        module = command_module(name) if name in wanted else None
+    for command in COMMANDS:
+        module = command_module(command.name) if command.name in wanted else None
         sub = commands.add_parser(
-            name,
-            help=summary,
+            command.name,
+            help=command.summary,
             description=module.DESCRIPTION if module else None,
             formatter_class=argparse.RawDescriptionHelpFormatter,
             add_help=module is not None,
@@ -69,23 +86,61 @@ def build_parser(*wanted: str) -> argparse.ArgumentParser:
     return parser
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: "Sequence[str] | None" = None) -> int:
     """Run one command; the only place where errors become exit codes."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    wanted = next((word for word in words if not word.startswith("-")), "")
+    words = _command_first(list(sys.argv[1:] if argv is None else argv))
     try:
         _refuse_lost_directory()
-        args = build_parser(wanted).parse_args(words)
-        return int(command_module(args.command).run(args))
+        command, args = _plain(words) or _parsed(words)
+        return int(command_module(command).run(args))
     except KubelagError as error:
         print(f"kubelag: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("kubelag: interrupted", file=sys.stderr)
-        return 128 + signal.SIGINT
+        return _SIGNALLED + _SIGINT
     except BrokenPipeError:
         discard_output()
-        return 128 + signal.SIGPIPE
+        return _SIGNALLED + _SIGPIPE
+
+
+def _plain(words: list[str]) -> "tuple[str, Any] | None":
+    """The command and its options, where it lists them in a table and they are plain."""
+    if not words or words[0] not in {command.name for command in COMMANDS}:
+        return None
+    options = getattr(command_module(words[0]), "OPTIONS", None)
+    if options is None:
+        return None
+    from kubelag.cli.flags import parse_plain  # noqa: PLC0415 -- the table's module has loaded it
+
+    args = parse_plain(options, words[1:])
+    return None if args is None or (args.words and not _takes_words(words[0])) else (words[0], args)
+
+
+def _takes_words(name: str) -> bool:
+    return bool(getattr(command_module(name), "TAKES_WORDS", False))
+
+
+def _parsed(words: list[str]) -> "tuple[str, Any]":
+    """The same by argparse; words may stand between options (`get pods -n shop pod1`)."""
+    parser = build_parser(next((word for word in words if not word.startswith("-")), ""))
+    args, rest = parser.parse_known_args(words)
+    if rest and (not hasattr(args, "words") or any(word.startswith("-") for word in rest)):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        args.words += rest
+    return args.command, args
+
+
+def _command_first(words: list[str]) -> list[str]:
+    """Options before the command come behind it, as kubectl's may (`--context x get pods`)."""
+    if not words or not words[0].startswith("-") or words[0] in {"-h", "--help", "--version"}:
+        return words
+    from kubelag.kube.command import parse_command  # noqa: PLC0415 -- a rare order
+
+    at = parse_command(["kubelag", *words]).verb_at - 1
+    is_ours = at > 0 and words[at] in {command.name for command in COMMANDS}
+    return [words[at], *words[:at], *words[at + 1 :]] if is_ours else words
 
 
 def _refuse_lost_directory() -> None:
@@ -109,8 +164,10 @@ def plugin_main() -> int:
     return main(["explain", *ours, *(["kubectl", *theirs] if theirs else [])])
 
 
-def split_plugin_words(words: Sequence[str]) -> tuple[list[str], list[str]]:
+def split_plugin_words(words: "Sequence[str]") -> tuple[list[str], list[str]]:
     """The options of `explain` that come first, and the kubectl command behind them."""
+    import argparse  # noqa: PLC0415 -- only the plugin
+
     parser = argparse.ArgumentParser(add_help=True)
     command_module("explain").configure(parser)
     known = parser._option_string_actions  # noqa: SLF001 - argparse has no public list of flags

@@ -10,7 +10,7 @@ from kubelag.errors import KubelagError
 from kubelag.experiments.contract import NotApplicableError, Situation, Variant
 from kubelag.kube.command import without_flag
 from kubelag.kube.exec_plugin import run_exec_plugin
-from kubelag.kube.kubeconfig import static_token_kubeconfig
+from kubelag.kube.static_kubeconfig import static_token_kubeconfig
 
 # Longer than any plugin that a user would still wait for; arbitrary.
 _PLUGIN_TIMEOUT_S = 60.0

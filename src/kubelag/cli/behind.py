@@ -1,0 +1,44 @@
+"""Lets a child do what nobody waits for: writing the cache, asking anew for what is old.
+
+A disk that takes a second for a rename would otherwise hold the command up at its end. The child
+lives for a moment, in a session of its own, with no stream of the parent's, so that neither a pipe
+nor a terminal waits for it. A thread would not do: a process does not end while one of its threads
+waits for a disk.
+"""
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from kubelag.kube.client import Client
+
+
+def settle_behind(client: "Client") -> None:
+    """Settle in a child; at once where there can be none."""
+    if not client.discovery.has_work_left:
+        client.forget_connections()
+        return
+    try:
+        pid = os.fork()
+    except OSError:
+        client.close()
+        return
+    if pid == 0:
+        _be_the_child(client)
+
+
+def _be_the_child(client: "Client") -> None:
+    from kubelag.errors import KubelagError  # noqa: PLC0415 -- loaded long ago
+
+    try:
+        os.setsid()
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for stream in (0, 1, 2):
+            os.dup2(nowhere, stream)
+        # The sockets are the parent's, its TLS state too.
+        client.forget_connections()
+        client.settle()
+    except (KubelagError, OSError):
+        pass  # nobody is left to be told, and nothing was promised
+    finally:
+        os._exit(0)

@@ -1,0 +1,95 @@
+"""Puts a session together from a kubeconfig: endpoint, proxy, trust, credentials, pool."""
+
+import sys
+
+from kubelag.errors import KubeconfigError
+from kubelag.kube.credentials import Credentials
+from kubelag.kube.session import Session
+from kubelag.kube.transport.dial import Dialer, Route
+from kubelag.kube.transport.endpoint import Endpoint, parse_endpoint
+from kubelag.kube.transport.events import Phase
+from kubelag.kube.transport.pool import Pool
+from kubelag.kube.transport.proxy import chosen_proxy
+from kubelag.kube.transport.tls import PROTOCOLS, TlsSettings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kubelag.kube.kubeconfig import Cluster, Kubeconfig
+    from kubelag.kube.transport.events import Observer
+
+
+def connect(
+    kubeconfig: "Kubeconfig", env: "Mapping[str, str]", user_agent: str, observe: "Observer"
+) -> Session:
+    """A session with nothing sent yet.
+
+    Raises:
+        KubeconfigError: If the server's URL, its certificate authority or the proxy is no use.
+    """
+    cluster = kubeconfig.cluster
+    server = parse_endpoint(cluster.server, "server of the kubeconfig")
+    proxy = chosen_proxy(server, cluster.proxy_url, env)
+    tls = _tls(server, cluster, env) if server.is_tls else None
+    dialer = Dialer(Route(server=server, proxy=proxy, tls=tls), observe=observe)
+
+    def told(_name: str, began_ns: int, ended_ns: int, detail: str) -> None:
+        phase = Phase(kind="credential", began_ns=began_ns, ended_ns=ended_ns, detail=detail)
+        observe(phase)
+
+    credentials = Credentials(
+        kubeconfig.user,
+        cluster,
+        env=env,
+        observe=told,
+        stdin_is_terminal=sys.stdin is not None and sys.stdin.isatty(),
+    )
+    is_absolute = proxy is not None and tls is None and proxy.scheme == "http"
+    return Session(
+        server,
+        dialer,
+        Pool(dialer, observe),
+        credentials,
+        observe,
+        user_agent=user_agent,
+        absolute=f"http://{server.authority}" if is_absolute else "",
+    )
+
+
+def _tls(server: Endpoint, cluster: "Cluster", env: "Mapping[str, str]") -> TlsSettings:
+    # As kubectl: DISABLE_HTTP2 set to anything.
+    protocols = PROTOCOLS[1:] if env.get("DISABLE_HTTP2") else PROTOCOLS
+    authority, origin = _authority(cluster)
+    return TlsSettings(
+        ca_pem=authority,
+        ca_origin=origin,
+        server_name=cluster.tls_server_name or server.host,
+        is_insecure=cluster.insecure_skip_tls_verify,
+        protocols=protocols,
+    )
+
+
+def _authority(cluster: "Cluster") -> tuple[bytes, str]:
+    """The cluster's certificate authorities and where they come from; data beats file."""
+    if cluster.ca_data:
+        from binascii import a2b_base64  # noqa: PLC0415 -- not every cluster has it
+
+        origin = f"certificate-authority-data of cluster {cluster.name!r}"
+        try:
+            return a2b_base64(cluster.ca_data.encode(), strict_mode=True), origin
+        except ValueError as error:
+            raise KubeconfigError(
+                f"{origin} is no base64", "take it anew from the cluster"
+            ) from error
+    if not cluster.ca_file:
+        return b"", ""
+    try:
+        with open(cluster.ca_file, "rb") as file:  # noqa: PTH123 -- pathlib would cost 5 ms
+            return file.read(), cluster.ca_file
+    except OSError as error:
+        raise KubeconfigError(
+            f"the certificate authority {cluster.ca_file} cannot be read "
+            f"({(error.strerror or str(error)).lower()})",
+            "check its path and mode",
+        ) from error

@@ -1,0 +1,233 @@
+"""What a server offers, from the cache where it can be, from the server where it must be.
+
+The index of the cache answers most questions alone. What is older than six hours still answers at
+once and is asked for anew afterwards (`settle`); only what is not found makes anybody wait.
+"""
+
+import time
+
+from kubelag.errors import UnknownResourceError
+from kubelag.kube.discovery.resolve import Resource, expand_category, resolve, resource_of
+from kubelag.kube.record import Record
+from kubelag.kube.transport.events import Phase, no_observer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from kubelag.kube.cache.store import Store
+    from kubelag.kube.discovery.fetch import Fetcher
+    from kubelag.kube.discovery.resolve import Row
+    from kubelag.kube.discovery.snapshot import Group, GroupVersion, Snapshot
+    from kubelag.kube.transport.events import Observer
+
+FRESH_S = 6 * 3600.0
+"""How long discovery is taken as it is. Source: kubectl from 1.24 on (kubernetes#107141)."""
+USABLE_S = 7 * 24 * 3600.0
+"""How long it is used while it is asked for anew behind. Arbitrary: a week without a single run
+that could renew it."""
+UNKNOWN_S = 30.0
+"""How long a name that nothing answers to is remembered. Arbitrary: a loop that waits for a new
+resource sees it soon, and a loop over a wrong name costs nothing."""
+
+
+class View(Record):
+    """What a look-up needs, from the cache's index or from a snapshot."""
+
+    rows: "Sequence[Row]"
+    groups: "Sequence[Group]"
+    not_ok: "Mapping[str, GroupVersion]"
+    """Group-versions that are empty, stale or failed."""
+
+
+class Discovery:
+    """The resources of one server.
+
+    Args:
+        server: Its URL as the kubeconfig spells it.
+        store: The cache on disk; None to keep everything in memory.
+        fetcher: Makes what asks the server, when it is needed; loading it takes longer than a
+            whole look-up in the cache.
+        observe: Told when the cache was read.
+        clock: Seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        server: str,
+        store: "Store | None",
+        fetcher: "Callable[[], Fetcher]",
+        observe: "Observer" = no_observer,
+        clock: "Callable[[], float]" = time.time,
+    ) -> None:
+        self._server = server
+        self._store = store
+        self._make_fetcher = fetcher
+        self._observe = observe
+        self._fetcher: Fetcher | None = None
+        self._clock = clock
+        self._view: View | None = None
+        self._snapshot: Snapshot | None = None
+        self._is_settled = True
+        self._is_written = True
+        self._asked_at_s = 0.0
+        self._unknown: dict[str, float] = {}
+
+    def resolve(self, name: str) -> Resource:
+        """The resource that a name means: `po`, `deployments.apps`, `Deployment.v1.apps` and so on.
+
+        Raises:
+            UnknownResourceError: If none answers to it; the server was asked, now or just before.
+            TransportError: If the server had to be asked and could not be.
+            ApiError: If it refused to tell.
+        """
+        view = self._have_view()
+        found = resolve(name, view.rows, view.groups)
+        if found is None and not self._is_known_as_unknown(name):
+            view = self._look_again()
+            found = resolve(name, view.rows, view.groups)
+            if found is None:
+                self._remember_unknown(name)
+        if found is None:
+            raise UnknownResourceError(
+                f"{self._server} has no resource {name!r}", _unknown_step(view)
+            )
+        return found
+
+    def category(self, name: str) -> list[Resource]:
+        """The resources of a category such as `all`; none where nothing has this name."""
+        view = self._have_view()
+        return expand_category(name, view.rows, view.groups)
+
+    def resources(self) -> list[Resource]:
+        """Every resource in every version, in the server's order."""
+        return [resource_of(row) for row in self._have_view().rows]
+
+    def snapshot(self) -> "Snapshot":
+        """Everything known, with verbs and subresources."""
+        self._have_view()
+        if self._snapshot is None and self._store is not None:
+            self._snapshot = self._store.snapshot()
+        return self._snapshot or self.refresh()
+
+    def refresh(self) -> "Snapshot":
+        """Ask the server now: two requests where what is known still holds and it can tell so."""
+        last = self._snapshot
+        if last is None and self._store is not None:
+            last = self._store.snapshot()
+        return self._take(self._ask().fetch(last))
+
+    def settle(self) -> None:
+        """Do what nobody waits for: renew what is old, and write what is new to the cache."""
+        if not self._is_settled:
+            self.refresh()
+            self._is_settled = True
+        elif self._snapshot is not None and self._snapshot_due():
+            self._take(self._ask().renew(self._snapshot, self._snapshot_due()))
+        if self._store is not None:
+            self._store.flush()
+        self._is_written = True
+
+    @property
+    def has_work_left(self) -> bool:
+        """Whether `settle` has something to do."""
+        return not (self._is_written and self._is_settled)
+
+    def _have_view(self) -> "View":
+        if self._view is None:
+            self._view = self._cached()
+        if self._view is None:
+            self.refresh()
+        if self._view is None:
+            raise AssertionError
+        return self._view
+
+    def _cached(self) -> "View | None":
+        """What the cache has, if it may be used."""
+        if self._store is None:
+            return None
+        began_ns = time.perf_counter_ns()
+        index = self._store.index()
+        if index is None:
+            return self._adopted(self._store, began_ns)
+        self._tell_read(began_ns, "kubelag's own index")
+        if not self._is_usable(index.fetched_s):
+            return None
+        return View(rows=index.rows, groups=index.groups, not_ok=index.not_ok)
+
+    def _is_usable(self, fetched_s: float) -> bool:
+        """Whether what is so old may be used; what is no longer fresh is renewed later."""
+        age_s = self._clock() - fetched_s
+        self._is_settled = age_s < FRESH_S
+        return age_s < USABLE_S
+
+    def _adopted(self, store: "Store", began_ns: int) -> "View | None":
+        """What kubectl's own files have; what is missing among them is fetched, and no more."""
+        snapshot = store.snapshot()
+        self._tell_read(began_ns, "kubectl's files" if snapshot is not None else "nothing usable")
+        if snapshot is None or not self._is_usable(snapshot.fetched_s):
+            return None
+        if any(one.state != "ok" for one in snapshot.group_versions.values()):
+            snapshot = self._ask().renew(snapshot, self._due(snapshot))
+        return self._view_of(snapshot)
+
+    def _tell_read(self, began_ns: int, what: str) -> None:
+        ended_ns = time.perf_counter_ns()
+        self._observe(Phase(kind="cache", began_ns=began_ns, ended_ns=ended_ns, detail=what))
+
+    def _look_again(self) -> "View":
+        """Ask the server once more, since a name was not found; at most once in a while."""
+        if self._clock() - self._asked_at_s >= UNKNOWN_S:
+            self.refresh()
+        return self._have_view()
+
+    def _take(self, snapshot: "Snapshot") -> "Snapshot":
+        self._asked_at_s = self._clock()
+        self._is_settled = True
+        self._view = self._view_of(snapshot)
+        return snapshot
+
+    def _view_of(self, snapshot: "Snapshot") -> "View":
+        from kubelag.kube.cache.pack import rows_of  # noqa: PLC0415 -- it is loaded with a store
+
+        self._snapshot = snapshot
+        if self._store is not None:
+            self._store.save(snapshot)
+            self._is_written = False
+        known = snapshot.group_versions
+        not_ok = {name: one for name, one in known.items() if one.state != "ok"}
+        return View(rows=tuple(rows_of(snapshot)), groups=snapshot.groups, not_ok=not_ok)
+
+    def _snapshot_due(self) -> list[str]:
+        return self._due(self._snapshot) if self._snapshot is not None else []
+
+    def _due(self, snapshot: "Snapshot") -> list[str]:
+        from kubelag.kube.discovery.fetch import group_versions_due  # noqa: PLC0415 -- loads TLS
+
+        return group_versions_due(snapshot, self._clock())
+
+    def _ask(self) -> "Fetcher":
+        if self._fetcher is None:
+            self._fetcher = self._make_fetcher()
+        return self._fetcher
+
+    def _is_known_as_unknown(self, name: str) -> bool:
+        if self._unknown.get(name, 0.0) > self._clock():
+            return True
+        return self._store is not None and self._store.is_unknown(name)
+
+    def _remember_unknown(self, name: str) -> None:
+        until_s = self._clock() + UNKNOWN_S
+        self._unknown[name] = until_s
+        if self._store is not None:
+            self._store.remember_unknown(name, until_s)
+
+
+def _unknown_step(view: "View") -> str:
+    failed = [name for name, one in view.not_ok.items() if one.state != "empty"]
+    if failed:
+        shown = ", ".join(failed[:3])
+        return (
+            f"it may be in {shown}, which cannot be had now; `kubelag api-resources` lists the rest"
+        )
+    return "`kubelag api-resources` lists what it has"

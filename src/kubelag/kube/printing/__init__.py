@@ -1,0 +1,1 @@
+"""What `get` prints: tables, JSON, YAML, names and JSONPath, as kubectl prints them. Pure."""

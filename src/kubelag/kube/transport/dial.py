@@ -1,0 +1,320 @@
+"""Makes a connection: name, addresses, proxy, TLS, each timed and told.
+
+Where a name has several addresses they are raced as RFC 8305 has it, so that a dead first one
+costs a quarter of a second and not a minute.
+"""
+
+import errno
+import os
+import select
+import socket
+import ssl
+import time
+
+from kubelag.errors import TransportError
+from kubelag.kube.record import Record
+from kubelag.kube.transport.events import Phase, no_observer
+from kubelag.kube.transport.proxy import open_tunnel
+from kubelag.kube.transport.tls import TlsSettings, handshake_error, make_context
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from kubelag.kube.credentials import ClientCertificate
+    from kubelag.kube.transport.endpoint import Endpoint
+    from kubelag.kube.transport.events import Observer, PhaseKind
+
+HEAD_START_S = 0.3
+"""How long an address is tried before the next one is tried beside it. Go's `net.Dialer` waits as
+long (`FallbackDelay`)."""
+
+
+class Route(Record):
+    """How connections to one server are made."""
+
+    server: "Endpoint"
+    proxy: "Endpoint | None" = None
+    tls: "TlsSettings | None" = None
+    """None for plain HTTP."""
+    connect_s: float = 10.0
+    """For name, connection, proxy and handshake together. Arbitrary; Go's default transport gives
+    30 s to the connection and 10 s to the handshake."""
+
+
+class Line(Record):
+    """A connection that is ready for HTTP."""
+
+    socket: "socket.socket"
+    protocol: str
+    """`h2` or `http/1.1`."""
+    address: str
+    """The peer's, as `ADDRESS:PORT`."""
+
+
+class Dialer:
+    """Makes connections along one route.
+
+    Args:
+        route: Where to, and how.
+        certificate: The client's; may be exchanged later, new connections then take the new one.
+        observe: Told every phase.
+    """
+
+    def __init__(
+        self,
+        route: Route,
+        certificate: "ClientCertificate | None" = None,
+        observe: "Observer" = no_observer,
+    ) -> None:
+        self.route = route
+        self._observe = observe
+        self._context: ssl.SSLContext | None = None
+        self._certificate = certificate
+
+    def use_certificate(self, certificate: "ClientCertificate | None") -> None:
+        """Present this one from the next connection on."""
+        if certificate != self._certificate:
+            self._certificate = certificate
+            self._context = None
+
+    def connect(self, connection: int) -> Line:
+        """A new connection, ready for HTTP.
+
+        Args:
+            connection: Its number, for the observer.
+
+        Raises:
+            TransportError: If it cannot be made, naming the host and what failed.
+            KubeconfigError: If a certificate cannot be used.
+        """
+        context = self._tls_context()
+        deadline = time.monotonic() + self.route.connect_s
+        first = self.route.proxy or self.route.server
+        sock, address = self._reach(first, connection, deadline)
+        try:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self.route.proxy is not None:
+                self._tunnel(sock, self.route.proxy, connection, deadline)
+            if context is None:
+                return Line(socket=sock, protocol="http/1.1", address=address)
+            return self._encrypt(sock, context, address, connection, deadline)
+        except BaseException:
+            sock.close()
+            raise
+
+    def _tls_context(self) -> ssl.SSLContext | None:
+        if self.route.tls is not None and self._context is None:
+            self._context = make_context(self.route.tls, self._certificate)
+        return self._context
+
+    def _reach(
+        self, first: "Endpoint", connection: int, deadline: float
+    ) -> "tuple[socket.socket, str]":
+        addresses = self._addresses(first, connection, deadline)
+        race = _Race(addresses, self._teller("connect", connection))
+        sock = race.run(deadline)
+        if sock is not None:
+            return sock, race.winner
+        raise TransportError(f"no connection to {first.authority}: {race.why()}", _UNREACHABLE)
+
+    def _addresses(
+        self, first: "Endpoint", connection: int, deadline: float
+    ) -> "list[tuple[Any, ...]]":
+        if first.host.replace(".", "").isdigit() or ":" in first.host:
+            return _look_up(first.host, first.port)
+        tell = self._teller("dns", connection)
+        began = time.perf_counter_ns()
+        found = _in_time(first.host, first.port, deadline)
+        if isinstance(found, list):
+            listed = ", ".join(dict.fromkeys(str(one[4][0]) for one in found))
+            tell(began, f"{first.host}: {listed}", is_failure=False)
+            return found
+        tell(began, f"{first.host}: {found}", is_failure=True)
+        raise TransportError(
+            f"the name {first.host} was not found: {found}",
+            "check the server's name in the kubeconfig, and /etc/resolv.conf",
+        )
+
+    def _tunnel(
+        self, sock: socket.socket, proxy: "Endpoint", connection: int, deadline: float
+    ) -> None:
+        tell = self._teller("proxy", connection)
+        began = time.perf_counter_ns()
+        try:
+            _limit(sock, deadline)
+            if self.route.tls is not None or proxy.scheme.startswith("socks"):
+                open_tunnel(sock, proxy, self.route.server)
+        except OSError as error:
+            tell(began, proxy.authority, is_failure=True)
+            raise TransportError(
+                f"the proxy {proxy.authority} gave no way through ({_said(error)})",
+                "check that it is alive, or spare this server with NO_PROXY",
+            ) from error
+        tell(began, proxy.authority, is_failure=False)
+
+    def _encrypt(
+        self,
+        sock: socket.socket,
+        context: ssl.SSLContext,
+        address: str,
+        connection: int,
+        deadline: float,
+    ) -> Line:
+        host, settings = self.route.server.authority, self.route.tls
+        tell = self._teller("tls", connection)
+        began = time.perf_counter_ns()
+        if settings is None:
+            raise AssertionError
+        try:
+            _limit(sock, deadline)
+            wrapped = context.wrap_socket(sock, server_hostname=settings.server_name)
+        except ssl.SSLError as error:
+            tell(began, str(error.reason or error), is_failure=True)
+            raise handshake_error(error, host, settings) from error
+        except OSError as error:
+            tell(began, _said(error), is_failure=True)
+            raise TransportError(
+                f"TLS with {host} did not come about ({_said(error)})",
+                "the port answers and then is silent: look for a wrong port, a dead server behind "
+                "a load balancer, a proxy, or packets larger than the path takes",
+            ) from error
+        protocol = wrapped.selected_alpn_protocol() or "http/1.1"
+        tell(began, f"{wrapped.version()} {protocol}", is_failure=False)
+        return Line(socket=wrapped, protocol=protocol, address=address)
+
+    def _teller(self, kind: "PhaseKind", connection: int) -> "_Tell":
+        return _Tell(self._observe, kind, connection)
+
+
+class _Tell:
+    """Tells the observer of one kind of phase of one connection."""
+
+    def __init__(self, observe: "Observer", kind: "PhaseKind", connection: int) -> None:
+        self._observe, self._kind, self._connection = observe, kind, connection
+
+    def __call__(self, began_ns: int, detail: str, *, is_failure: bool) -> None:
+        self._observe(
+            Phase(
+                kind=self._kind,
+                began_ns=began_ns,
+                ended_ns=time.perf_counter_ns(),
+                connection=self._connection,
+                detail=detail,
+                is_failure=is_failure,
+            )
+        )
+
+
+class _Race:
+    """Tries addresses one beside the other, a head start apart; the first to connect wins."""
+
+    def __init__(self, addresses: "list[tuple[Any, ...]]", tell: _Tell) -> None:
+        self._waiting = list(addresses)
+        self._tell = tell
+        self._running: dict[int, tuple[socket.socket, str, int]] = {}
+        self._failed: list[str] = []
+        self._poll = select.poll()
+        self.winner = ""
+
+    def run(self, deadline: float) -> socket.socket | None:
+        """The connected socket; None where no address took the connection in time."""
+        try:
+            while self._waiting or self._running:
+                if self._waiting and (sock := self._start()):
+                    return sock
+                if sock := self._wait(deadline):
+                    return sock
+                if time.monotonic() >= deadline:
+                    return None
+            return None
+        finally:
+            for sock, address, began in self._running.values():
+                sock.close()
+                self._tell(began, f"{address}: gave up", is_failure=True)
+                self._failed.append(f"{address}: no answer")
+
+    def why(self) -> str:
+        """A clause on every address that failed."""
+        return "; ".join(dict.fromkeys(self._failed)) or "it has no address"
+
+    def _start(self) -> socket.socket | None:
+        family, kind, protocol, _, place = self._waiting.pop(0)
+        address = f"[{place[0]}]:{place[1]}" if ":" in place[0] else f"{place[0]}:{place[1]}"
+        began = time.perf_counter_ns()
+        try:
+            sock = socket.socket(family, kind, protocol)
+        except OSError as error:
+            self._failed.append(f"{address}: {_said(error)}")
+            return None
+        sock.settimeout(0.0)
+        self._running[sock.fileno()] = sock, address, began
+        code = sock.connect_ex(place)
+        if code == errno.EINPROGRESS:
+            self._poll.register(sock, select.POLLOUT)
+            return None
+        return self._settle(sock.fileno(), code)
+
+    def _wait(self, deadline: float) -> socket.socket | None:
+        left_s = deadline - time.monotonic()
+        # The next address is tried when this one had its head start, or as soon as it fails.
+        wait_s = min(left_s, HEAD_START_S) if self._waiting else left_s
+        if not self._running:
+            return None
+        for fd, _ in self._poll.poll(max(0.0, wait_s * 1000)):
+            self._poll.unregister(fd)
+            code = self._running[fd][0].getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if sock := self._settle(fd, code):
+                return sock
+        return None
+
+    def _settle(self, fd: int, code: int) -> socket.socket | None:
+        sock, address, began = self._running.pop(fd)
+        if code == 0:
+            self.winner = address
+            self._tell(began, address, is_failure=False)
+            return sock
+        sock.close()
+        why = os.strerror(code).lower()
+        self._tell(began, f"{address}: {why}", is_failure=True)
+        self._failed.append(f"{address}: {why}")
+        return None
+
+
+def _look_up(host: str, port: int) -> "list[tuple[Any, ...]]":
+    return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+
+
+def _in_time(host: str, port: int, deadline: float) -> "list[tuple[Any, ...]] | str":
+    """The name's addresses, or why there are none; the resolver itself cannot be interrupted."""
+    import _thread  # noqa: PLC0415 -- `threading` would cost 2 ms more
+
+    answer: list[list[tuple[Any, ...]] | str] = []
+    done = _thread.allocate_lock()
+    done.acquire()
+
+    def ask() -> None:
+        try:
+            answer.append(_look_up(host, port))
+        except (OSError, UnicodeError) as error:
+            answer.append(getattr(error, "strerror", None) or str(error))
+        finally:
+            done.release()
+
+    _thread.start_new_thread(ask, ())
+    if done.acquire(timeout=max(0.0, deadline - time.monotonic())):
+        return answer[0]
+    return "the name servers gave no answer in time"
+
+
+def _limit(sock: socket.socket, deadline: float) -> None:
+    sock.settimeout(max(0.001, deadline - time.monotonic()))
+
+
+def _said(error: OSError) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    return (error.strerror or str(error)).lower()
+
+
+_UNREACHABLE = "check the server in the kubeconfig, and that the way to it is open"
