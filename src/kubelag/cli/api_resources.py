@@ -34,7 +34,7 @@ OPTIONS = (
         names=("--namespaced",),
         alone=_TRUE,
         choices=(_TRUE, _FALSE),
-        help="only those that live in namespaces, or only those that do not",
+        help="only those that live in namespaces; with =false only those that do not",
     ),
     Option(names=("--verbs",), default="", metavar="VERB,...", help="only with all of these"),
     Option(names=("--categories",), default="", metavar="NAME,...", help="only in all of these"),

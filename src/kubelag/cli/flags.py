@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from typing import Any, Literal
 
 
+_SPELLED = {"true": True, "false": False}
+"""What may stand behind the `=` of a switch."""
+
+
 class Option(Record):
     """One option."""
 
@@ -82,9 +86,12 @@ def _take(word: str, by_name: "dict[str, Option]", values: "dict[str, Any]", res
             return False
     if option is None:
         return False
+    if option.kind == "switch" and equals:
+        values[option.dest] = _SPELLED.get(value)
+        return value in _SPELLED
     if option.kind == "switch" or (option.alone and not equals):
         values[option.dest] = option.alone or True
-        return not equals
+        return True
     if not equals:
         value = next(rest, "-")
         if value.startswith("-"):
@@ -114,17 +121,37 @@ def add_to(parser: "argparse.ArgumentParser", options: "Sequence[Option]") -> No
             groups[option.group] = parser.add_argument_group(option.group)
         target = groups[option.group] if option.group else parser
         target.add_argument(*option.names, **_arguments(option))
+        _spell_out(target, option)
+
+
+def _spell_out(target: "argparse._ActionsContainer", option: Option) -> None:
+    """`--no-headers=false`, as pflag has it: never with the value as a word of its own."""
+    if option.kind != "switch" and not option.alone:
+        return
+    from argparse import SUPPRESS  # noqa: PLC0415 -- `parser` is one of its
+
+    values = _SPELLED if option.kind == "switch" else {one: one for one in option.choices}
+    for spelled, value in values.items():
+        target.add_argument(
+            *(f"{name}={spelled}" for name in option.names),
+            dest=option.dest,
+            action="store_const",
+            const=value,
+            default=SUPPRESS,
+            help=SUPPRESS,
+        )
 
 
 def _arguments(option: Option) -> "dict[str, Any]":
     common = {"dest": option.dest, "help": option.help}
     if option.kind == "switch":
         return {**common, "action": "store_true"}
+    if option.alone:
+        default = _initial(option)
+        return {**common, "action": "store_const", "const": option.alone, "default": default}
     valued = {**common, "default": _initial(option), "metavar": option.metavar or None}
     if option.choices:
         valued = {**valued, "choices": option.choices}
     if option.kind == "number":
         return {**valued, "type": int}
-    if option.kind == "list":
-        return {**valued, "action": "append"}
-    return {**valued, "nargs": "?", "const": option.alone} if option.alone else valued
+    return {**valued, "action": "append"} if option.kind == "list" else valued

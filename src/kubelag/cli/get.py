@@ -89,16 +89,12 @@ def _show(client: "Client", args: "Options") -> int:
     from kubelag.kube.selection import parse_words  # noqa: PLC0415 -- the same
 
     wanted = parse_words(args.words)
-    output = output_for(args, is_several=len(wanted) > 1 or _is_category(client, wanted[0].type))
+    output = output_for(args, is_one=len(wanted) == 1 and len(wanted[0].names) == 1)
     query = _query(client, args, as_table=output.wants_tables)
     findings = list(read(client, wanted, query))
     text = output.text([one for one in findings if not isinstance(one, KubelagError)])
     sys.stdout.write(text)
     return _tell(findings, query, is_empty=output.is_empty)
-
-
-def _is_category(client: "Client", typed: str) -> bool:
-    return "." not in typed and bool(client.discovery.category(typed))
 
 
 def _query(client: "Client", args: "Options", *, as_table: bool) -> "Query":
@@ -124,11 +120,9 @@ def _tell(findings: "Sequence[Finding]", query: "Query", *, is_empty: bool) -> i
     for error in errors:
         print(f"kubelag: {error}", file=sys.stderr)
     if is_empty and not errors and not query.ignore_not_found:
-        namespaced = any(
+        namespaced = not query.all_namespaces and all(
             not isinstance(one, KubelagError) and one.resource.is_namespaced for one in findings
         )
-        where = (
-            f" in {query.namespace} namespace" if namespaced and not query.all_namespaces else ""
-        )
+        where = f" in {query.namespace} namespace" if namespaced else ""
         print(f"No resources found{where}{'.' if where else ''}", file=sys.stderr)
     return 1 if errors else 0

@@ -1,6 +1,10 @@
-"""The formats of `get`: which answers they need, and what they make of them."""
+"""The formats of `get`: which answers they need, and what they make of them.
+
+Source: kubectl `pkg/cmd/get/get.go` (`Run`, `printGeneric`).
+"""
 
 import time
+from itertools import groupby
 
 from kubelag.errors import UsageError
 
@@ -27,20 +31,28 @@ if TYPE_CHECKING:
             """What is printed of the answers, which come type after type."""
 
 
-def output_for(args: "Options", *, is_several: bool) -> "Output":
+def output_for(args: "Options", *, is_one: bool) -> "Output":
     """The format that the options ask for.
 
+    Args:
+        args: The options of `get`.
+        is_one: Whether one object was asked for by name, which is then shown by itself.
+
     Raises:
-        UsageError: If there is no such format.
+        UsageError: If there is no such format, or it has no columns and one was asked for.
         TemplateError: If it is a JSONPath that cannot be read.
     """
     name, equals, rest = args.output.partition("=")
     if args.output in {"", "wide"}:
-        return Tables(args, is_several=is_several)
+        return Tables(args)
+    if args.show_labels:
+        raise UsageError(
+            f"{name} has no columns, and --show-labels asks for one", "leave out one of the two"
+        )
     if name == "jsonpath" and equals:
         from kubelag.kube.printing.jsonpath import Template  # noqa: PLC0415 -- seldom asked
 
-        return Objects(Template(rest).render, keep_managed=True)
+        return Objects(args, Template(rest).render, is_one=is_one, keep_managed=True)
     printers: dict[str, Callable[[], Callable[[JsonObject], str]]] = {
         "json": _json,
         "yaml": _yaml,
@@ -51,44 +63,43 @@ def output_for(args: "Options", *, is_several: bool) -> "Output":
             f"there is no output format {args.output!r}",
             "take wide, json, yaml, name or jsonpath=TEMPLATE",
         )
-    return Objects(printers[name](), keep_managed=args.show_managed_fields)
+    write, keep_managed = printers[name](), args.show_managed_fields
+    return Objects(args, write, is_one=is_one, keep_managed=keep_managed)
 
 
 class Tables:
-    """The server's tables, a section for each type.
+    """The server's tables, a section wherever the type changes.
+
+    Where several types answered, names say theirs; whether one did not does not count.
 
     Args:
         args: The options of `get`.
-        is_several: Whether several types were asked for, so that names say theirs.
     """
 
     wants_tables = True
 
-    def __init__(self, args: "Options", *, is_several: bool) -> None:
+    def __init__(self, args: "Options") -> None:
         self._args = args
-        self._is_several = is_several
+        self._has_namespaces = False
         self.is_empty = True
 
     def text(self, pieces: "Sequence[Piece]") -> str:
         """Sections with an empty line between."""
         from kubelag.kube.printing.table import join_sections  # noqa: PLC0415 -- as every command
 
-        groups: dict[str, list[Piece]] = {}
-        for piece in pieces:
-            groups.setdefault(f"{piece.resource.api_version}/{piece.resource.name}", []).append(
-                piece
-            )
-        texts = [self._section(group) for group in groups.values()]
+        groups = [list(group) for _, group in groupby(pieces, _type)]
+        has_kinds = self._args.show_kind or len({_type(piece) for piece in pieces}) > 1
+        texts = [self._section(group, has_kinds=has_kinds) for group in groups]
         filled = [text for text in texts if text]
         self.is_empty = not filled
         return join_sections(filled, has_headers=not self._args.no_headers)
 
-    def _section(self, pieces: "Sequence[Piece]") -> str:
+    def _section(self, pieces: "Sequence[Piece]", *, has_kinds: bool) -> str:
         from kubelag.kube.printing.objects import is_list, items_of  # noqa: PLC0415 -- as above
         from kubelag.kube.printing.server_table import is_table, parse_table  # noqa: PLC0415 -- the same
         from kubelag.kube.printing.table import TablePrinter  # noqa: PLC0415 -- the same
 
-        printer = TablePrinter(self._options(pieces[0]))
+        printer = TablePrinter(self._options(pieces[0], has_kinds=has_kinds))
         for piece in pieces:
             document = piece.document
             if is_table(document):
@@ -98,35 +109,51 @@ class Tables:
                 printer.add_objects(objects, time.time())
         return printer.text()
 
-    def _options(self, piece: "Piece") -> "TableOptions":
+    def _options(self, piece: "Piece", *, has_kinds: bool) -> "TableOptions":
         from kubelag.kube.printing.objects import kind_prefix  # noqa: PLC0415 -- as above
         from kubelag.kube.printing.table import TableOptions  # noqa: PLC0415 -- the same
 
         resource = piece.resource
-        has_kind = self._is_several or self._args.show_kind
+        # As kubectl: once a section has had the column, all behind it have, if only an empty one.
+        self._has_namespaces |= self._args.all_namespaces and resource.is_namespaced
         labels = (one for given in self._args.label_columns for one in given.split(","))
         return TableOptions(
             is_wide=self._args.output == "wide",
             has_headers=not self._args.no_headers,
-            has_namespaces=self._args.all_namespaces and resource.is_namespaced,
+            has_namespaces=self._has_namespaces,
             has_labels=self._args.show_labels,
             label_columns=tuple(labels),
-            kind_prefix=kind_prefix(resource.kind, resource.group) if has_kind else "",
+            kind_prefix=kind_prefix(resource.kind, resource.group) if has_kinds else "",
         )
 
 
+def _type(piece: "Piece") -> str:
+    return f"{piece.resource.api_version}/{piece.resource.name}"
+
+
 class Objects:
-    """Whole objects: one by itself, several as a List.
+    """Whole objects: one by itself, what may be several as a List.
 
     Args:
+        args: The options of `get`.
         write: Makes text of an object or a List.
+        is_one: Whether one object was asked for by name.
         keep_managed: Whether `metadata.managedFields` stay.
     """
 
     wants_tables = False
 
-    def __init__(self, write: "Callable[[JsonObject], str]", *, keep_managed: bool) -> None:
+    def __init__(
+        self,
+        args: "Options",
+        write: "Callable[[JsonObject], str]",
+        *,
+        is_one: bool,
+        keep_managed: bool,
+    ) -> None:
+        self._args = args
         self._write = write
+        self._is_one = is_one
         self._keep_managed = keep_managed
         self.is_empty = False
 
@@ -139,14 +166,12 @@ class Objects:
             without_managed_fields,
         )
 
-        if len(pieces) == 1 and not is_list(pieces[0].document):
-            whole = pieces[0].document
-        elif pieces:
-            documents = [piece.document for piece in pieces]
-            objects = [items_of(one) if is_list(one) else [one] for one in documents]
-            whole = as_list([item for group in objects for item in group])
-        else:
+        documents = [piece.document for piece in pieces]
+        groups = [items_of(one) if is_list(one) else [one] for one in documents]
+        found = [item for group in groups for item in group]
+        if not found and (self._is_one or self._args.ignore_not_found):
             return ""
+        whole = found[0] if self._is_one and len(found) == 1 else as_list(found)
         return self._write(whole if self._keep_managed else without_managed_fields(whole))
 
 

@@ -2,6 +2,7 @@
 
 from kubelag.cli.flags import Option
 from kubelag.errors import UsageError
+from kubelag.kube.transport.events import no_observer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ def overrides_of(args: "Options") -> "Overrides":
     )
 
 
-def client_of(args: "Options", observe: "Observer") -> "Client":
+def client_of(args: "Options", observe: "Observer" = no_observer) -> "Client":
     """The client that the options ask for.
 
     Raises:
@@ -154,11 +155,11 @@ def duration_s(text: str, option: str) -> float:
     Raises:
         UsageError: If it is none.
     """
-    import re  # noqa: PLC0415 -- seldom given
-
     try:
         return _not_negative(float(text))
     except ValueError:
+        import re  # noqa: PLC0415 -- seldom written so
+
         parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h)", text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise UsageError(f"{option} {text!r} is no time", "write 10s, 1m30s, 500ms, or 0 for none")

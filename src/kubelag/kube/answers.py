@@ -4,9 +4,8 @@ Source: `Status` of `k8s.io/apimachinery/pkg/apis/meta/v1`, which every refusal 
 is; whatever else answers sends HTML or text.
 """
 
-import json
-
 from kubelag.errors import ApiError, TransportError
+from kubelag.kube.lean import json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

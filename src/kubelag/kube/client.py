@@ -81,7 +81,10 @@ class Client:
         self.kubeconfig: Kubeconfig = choose_kubeconfig(overrides or Overrides(**config), self._env)
         self._session: Session | None = None
         self._store = self._make_store()
-        self.discovery = Discovery(self.server, self._store, self._make_fetcher, observe)
+        is_eager = self.settings.cache == "synced"
+        self.discovery = Discovery(
+            self.server, self._store, self._make_fetcher, observe, is_eager=is_eager
+        )
 
     @property
     def server(self) -> str:

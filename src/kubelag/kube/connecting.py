@@ -4,13 +4,12 @@ import sys
 
 from kubelag.errors import KubeconfigError
 from kubelag.kube.credentials import Credentials
-from kubelag.kube.session import Session
+from kubelag.kube.session import Manner, Session
 from kubelag.kube.transport.dial import Dialer, Route
 from kubelag.kube.transport.endpoint import Endpoint, parse_endpoint
 from kubelag.kube.transport.events import Phase
 from kubelag.kube.transport.pool import Pool
-from kubelag.kube.transport.proxy import chosen_proxy
-from kubelag.kube.transport.tls import PROTOCOLS, TlsSettings
+from kubelag.kube.transport.tls import TlsSettings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
 
     from kubelag.kube.kubeconfig import Cluster, Kubeconfig
     from kubelag.kube.transport.events import Observer
+
+_PROXY_VARIABLES = frozenset({"http_proxy", "https_proxy"})
 
 
 def connect(
@@ -30,7 +31,7 @@ def connect(
     """
     cluster = kubeconfig.cluster
     server = parse_endpoint(cluster.server, "server of the kubeconfig")
-    proxy = chosen_proxy(server, cluster.proxy_url, env)
+    proxy = _proxy(server, cluster.proxy_url, env)
     tls = _tls(server, cluster, env) if server.is_tls else None
     dialer = Dialer(Route(server=server, proxy=proxy, tls=tls), observe=observe)
 
@@ -45,28 +46,34 @@ def connect(
         observe=told,
         stdin_is_terminal=sys.stdin is not None and sys.stdin.isatty(),
     )
-    is_absolute = proxy is not None and tls is None and proxy.scheme == "http"
-    return Session(
-        server,
-        dialer,
-        Pool(dialer, observe),
-        credentials,
-        observe,
+    is_forwarded = proxy is not None and tls is None and proxy.scheme == "http"
+    manner = Manner(
+        authority=server.authority,
+        prefix=(f"http://{server.authority}" if is_forwarded else "") + server.prefix,
         user_agent=user_agent,
-        absolute=f"http://{server.authority}" if is_absolute else "",
+        is_compressed=not cluster.disable_compression,
     )
+    return Session(manner, Pool(dialer, observe), credentials, observe)
+
+
+def _proxy(server: Endpoint, proxy_url: str, env: "Mapping[str, str]") -> Endpoint | None:
+    has_any = proxy_url or any(name.lower() in _PROXY_VARIABLES for name in env)
+    if not has_any:
+        return None
+    from kubelag.kube.transport.proxy import chosen_proxy  # noqa: PLC0415 -- few have one
+
+    return chosen_proxy(server, proxy_url, env)
 
 
 def _tls(server: Endpoint, cluster: "Cluster", env: "Mapping[str, str]") -> TlsSettings:
-    # As kubectl: DISABLE_HTTP2 set to anything.
-    protocols = PROTOCOLS[1:] if env.get("DISABLE_HTTP2") else PROTOCOLS
     authority, origin = _authority(cluster)
     return TlsSettings(
         ca_pem=authority,
         ca_origin=origin,
         server_name=cluster.tls_server_name or server.host,
         is_insecure=cluster.insecure_skip_tls_verify,
-        protocols=protocols,
+        # As kubectl: set to anything.
+        has_http2=not env.get("DISABLE_HTTP2"),
     )
 
 

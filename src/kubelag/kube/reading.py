@@ -95,8 +95,19 @@ def _refuse_contradictions(wanted: "Sequence[Wanted]", query: Query) -> None:
 
 
 def _targets(client: "Client", wanted: "Iterable[Wanted]", query: Query) -> "Iterator[_Target]":
+    seen: set[tuple[str, str]] = set()
     for one in wanted:
-        for resource in _resources(client, one.type):
+        resources = _resources(client, one.type)
+        if one.names and len(resources) > 1:
+            raise UsageError(
+                f"{one.type!r} is several types, and {one.names[0]!r} a name in one of them",
+                "write TYPE/NAME",
+            )
+        for resource in resources:
+            key = resource.api_version, resource.kind
+            if key in seen and not one.names:
+                continue  # `pods,po` are shown once; names as often as they are typed
+            seen.add(key)
             for name in one.names:
                 ask = _ask(resource, query, name=name)
                 yield _Target(resource=resource, is_named=True, ask=ask)

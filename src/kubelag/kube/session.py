@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from kubelag.kube.credentials import Credentials
     from kubelag.kube.transport.connection import Outcome
-    from kubelag.kube.transport.dial import Dialer
-    from kubelag.kube.transport.endpoint import Endpoint
     from kubelag.kube.transport.events import Observer
     from kubelag.kube.transport.pool import Pool
 
@@ -51,38 +49,42 @@ class Ask(Record):
     body: bytes = hidden(default=b"")
 
 
+class Manner(Record):
+    """How requests to one server are written."""
+
+    authority: str
+    """The server, for messages."""
+    prefix: str = ""
+    """What comes before every path: the server's own, after scheme and host if a proxy forwards."""
+    user_agent: str
+    is_compressed: bool = True
+    """Whether answers may come compressed."""
+
+
 class Session:
     """One user at one server.
 
     Args:
-        server: Whom the requests are for.
-        dialer: Makes connections to it.
-        pool: Keeps them.
+        manner: How requests are written.
+        pool: Sends them.
         credentials: Who we are.
         observe: Told of waits and ends.
-        user_agent: What we call ourselves.
         sleep: Waits.
     """
 
     def __init__(
         self,
-        server: "Endpoint",
-        dialer: "Dialer",
+        manner: Manner,
         pool: "Pool",
         credentials: "Credentials",
         observe: "Observer",
         *,
-        user_agent: str,
-        absolute: str = "",
         sleep: "Callable[[float], None]" = time.sleep,
     ) -> None:
-        self._server = server
-        self._dialer = dialer
+        self._manner = manner
         self._pool = pool
         self._credentials = credentials
         self._observe = observe
-        self._user_agent = user_agent
-        self._absolute = absolute
         self._sleep = sleep
         self._asked = 0
 
@@ -130,21 +132,22 @@ class Session:
 
     def _attempt(self, tries: "Sequence[_Try]", limits: Limits) -> None:
         credential = self._credentials.headers()
-        self._dialer.use_certificate(self._credentials.certificate())
+        self._pool.use_certificate(self._credentials.certificate())
         jobs = [Job(number=one.number, request=self._request(one.ask, credential)) for one in tries]
         found = self._pool.run(jobs, limits)
         for one in tries:
             one.connection, one.outcome = found[one.number]
 
     def _request(self, ask: Ask, credential: "tuple[tuple[str, str], ...]") -> Request:
+        compressed = (("accept-encoding", "gzip"),) if self._manner.is_compressed else ()
         headers = (
             ("accept", ask.accept),
-            ("accept-encoding", "gzip"),
-            ("user-agent", self._user_agent),
+            *compressed,
+            ("user-agent", self._manner.user_agent),
             *ask.headers,
             *credential,
         )
-        target = f"{self._absolute}{self._server.prefix}{ask.path}"
+        target = self._manner.prefix + ask.path
         return Request(method=ask.method, target=target, headers=headers, body=ask.body)
 
     def _again(self, tries: "Sequence[_Try]", limits: Limits) -> "list[_Try]":
@@ -189,7 +192,7 @@ class Session:
         failure = outcome.error if isinstance(outcome, Failure) else None
         answer: Response | TransportError
         if isinstance(outcome, Response):
-            answer = _unpacked(outcome, self._server.authority)
+            answer = _unpacked(outcome, self._manner.authority)
         else:
             answer = outcome.error
         self._observe(

@@ -19,7 +19,7 @@ POLICIES = ("checksummed", "synced")
 
 def use(store: Store) -> list[str]:
     """Everything that writes."""
-    store.put(f"{SERVER}/apis", ENTRY, "application/json")
+    store.put(f"{SERVER}/apis?timeout=32s", ENTRY, "application/json")
     store.save(snapshot())
     store.flush()
     store.remember_unknown("x", NOW_S + 30)

@@ -39,7 +39,7 @@ def test_by_default_only_what_can_save_a_request_is_kept_and_nothing_is_synced(
     make_store: MakeStore, root: Path, fsyncs: list[str]
 ) -> None:
     store = make_store()
-    store.put(f"{SERVER}/apis", AGGREGATED, "application/json;v=v2")
+    store.put(f"{SERVER}/apis?timeout=32s", AGGREGATED, "application/json;v=v2")
     store.put(f"{SERVER}/apis/apps/v1?timeout=32s", PLAIN, "application/json")
     assert not root.exists()
     store.save(snapshot())
@@ -58,7 +58,7 @@ def test_as_up_to_1_24_every_answer_is_synced_at_once(
 ) -> None:
     store = make_store(policy="synced")
     store.put(URL, PLAIN, "application/json")
-    store.put(f"{SERVER}/api", AGGREGATED, "application/json")
+    store.put(f"{SERVER}/api?timeout=32s", AGGREGATED, "application/json")
     assert [Path(path).parent for path in fsyncs] == [root / "http/.diskv-temp"] * 2
     assert sorted(path.name for path in (root / "http").iterdir() if path.is_file()) == sorted(
         entry_name(url, is_summed=False) for url in (URL, f"{SERVER}/api?timeout=32s")

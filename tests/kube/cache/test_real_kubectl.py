@@ -211,11 +211,12 @@ def test_after_its_time_the_newest_is_told_that_our_entries_still_hold(
     server = start("v2")
     store = save(root, server, "checksummed")
     for path in ("/api", "/apis"):
-        store.put(f"{server.url}{path}", server.ask(f"{path}?timeout=32s", _ACCEPT), _ACCEPT)
+        asked = f"{path}?timeout=32s"
+        store.put(f"{server.url}{asked}", server.ask(asked, _ACCEPT), _ACCEPT)
     store.flush()
     old_s = time.time() - 7 * 3600
-    for path in (root / "discovery").rglob("server*.json"):
-        os.utime(path, (old_s, old_s))
+    for file in (root / "discovery").rglob("server*.json"):
+        os.utime(file, (old_s, old_s))
     done = run(new_kubectl, server, "get", "nodes", verbosity=8)
     asked = re.findall(r"GET https://[^/ ]+(/apis?)\?timeout=32s|url=\"[^\"]+?(/apis?)\?", done.log)
     assert {first or second for first, second in asked} == {"/api", "/apis"}

@@ -23,7 +23,7 @@ def cache(root: Path) -> Path:
     """A server, another below its path, and a third that only kubectl knows."""
     for server in (SERVER, PREFIXED):
         store = Store(str(root), server, now=lambda: NOW_S)
-        store.put(f"{server}/apis", ENTRY, "")
+        store.put(f"{server}/apis?timeout=32s", ENTRY, "")
         store.save(snapshot(server=server))
         store.flush()
         store.remember_unknown("x", NOW_S + 30)

@@ -24,23 +24,30 @@ CELLS = st.recursive(
     max_leaves=5,
 )  # fmt: skip
 WORDS = st.text(string.ascii_letters + "é日😀", min_size=1, max_size=30)
+FIELDS = st.sampled_from(
+    [
+        "kind",
+        "apiVersion",
+        "columnDefinitions",
+        "rows",
+        "cells",
+        "object",
+        "metadata",
+        "name",
+        "type",
+        "format",
+        "priority",
+        "labels",
+        "namespace",
+    ]
+)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: (
-        st.lists(inner, max_size=4)
-        | st.dictionaries(
-            st.sampled_from(
-                ["kind", "apiVersion", "columnDefinitions", "rows", "cells", "object", "metadata"]
-                + ["name", "type", "format", "priority", "labels", "namespace"]
-            ),
-            inner,
-            max_size=4,
-        )
-    ),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(FIELDS, inner, max_size=4),
     max_leaves=20,
 )
 OPTIONS = st.builds(
-    lambda **flags: TableOptions(**flags),
+    TableOptions,
     is_wide=st.booleans(),
     has_headers=st.booleans(),
     has_namespaces=st.booleans(),
@@ -187,7 +194,5 @@ def test_every_column_begins_at_one_place(data: st.DataObject) -> None:
     assert [line.split() for line in lines] == [names, *rows]
     starts = [lines[0].index(name) for name in names]
     for line, cells in zip(lines[1:], rows, strict=True):
-        assert [
-            line[start : start + len(cell)] for start, cell in zip(starts, cells, strict=True)
-        ] == cells
-        assert all(line[start - 3 : start] == "   " for start in starts[1:])
+        assert all(line.startswith(cell, at) for at, cell in zip(starts, cells, strict=True))
+        assert all(line[at - 3 : at] == "   " for at in starts[1:])

@@ -3,15 +3,15 @@
 The index is a section of its own, so that resolving a kind neither reads nor parses the rest.
 """
 
-import json
-
 from kubelag.kube.cache import sealed
+from kubelag.kube.discovery.resolve import rows_of
 from kubelag.kube.discovery.snapshot import Group, GroupVersion, Snapshot
+from kubelag.kube.lean import json
 from kubelag.kube.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from kubelag.kube.discovery.snapshot import Source
@@ -74,7 +74,7 @@ def encode(snapshot: Snapshot, *, stamp: "Stamp | None" = None, boot_id: str = "
             if each.state != "ok"
         ],
         "stamp": stamp,
-        "rows": list(rows_of(snapshot)),
+        "rows": [row for one in snapshot.group_versions.values() for row in rows_of(one)],
     }
     return sealed.seal(FORMAT_VERSION, _json(front), _json(resources))
 
@@ -112,25 +112,10 @@ def read_both(path: str, uid: int, now_s: float) -> "tuple[Index, Snapshot] | No
     return None if data is None else decode_both(data)
 
 
-def rows_of(snapshot: Snapshot) -> "Iterator[Row]":
-    """One row for each resource that is no subresource, in the order of discovery."""
-    for each in snapshot.group_versions.values():
-        for resource in each.resources:
-            name = resource.get("name", "")
-            if "/" not in name:
-                yield (
-                    each.name,
-                    name,
-                    resource.get("singularName", ""),
-                    resource.get("kind", ""),
-                    resource.get("namespaced", False),
-                    resource.get("shortNames") or [],
-                    resource.get("categories") or [],
-                )
-
-
 def _json(value: object) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode("ascii")
+    from json import dumps  # noqa: PLC0415 - writing only; it loads `re`
+
+    return dumps(value, separators=(",", ":")).encode("ascii")
 
 
 def _index(first: "bytes | None") -> "Index | None":

@@ -11,7 +11,7 @@ import time
 
 from kubelag.kube.cache import pack
 from kubelag.kube.cache.layout import DISCOVERY, PACK, SERVER_GROUPS, host_directory
-from kubelag.kube.cache.policy import CHECKSUMMED, POLICIES, make_policy
+from kubelag.kube.cache.policy import CHECKSUMMED, POLICIES, SYNCED, make_policy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,6 +60,8 @@ class Store:
         """What could not be written, in clauses that name the path and say why."""
         self._policy_name = policy
         self._policy: Policy | None = None
+        self._kept: list[tuple[str, Response, str]] = []
+        self._saved: Snapshot | None = None
         self._now = now
         self._uid = os.geteuid() if uid is None else uid
         self._seen_stamp: Stamp | None = None
@@ -91,6 +93,8 @@ class Store:
             if both[0].stamp == self._tree_stamp():
                 self._seen_stamp = both[0].stamp
                 return both[1]
+        if both is None and self._tree_stamp() is None:
+            return None
         from kubelag.kube.cache.adoption import adopt  # noqa: PLC0415 - the rare way
 
         found, self._seen_stamp = adopt(self._place(), both, self._now())
@@ -107,23 +111,34 @@ class Store:
         """Take one answer to a discovery request, for kubectl's HTTP cache.
 
         Args:
-            url: Whole; kubectl's `?timeout=32s` is appended where it has no query.
+            url: Whole, with its query, as kubectl would send it.
             response: Whatever the server answered.
             accept: The Accept header that was sent.
         """
-        if "?" not in url:
-            from kubelag.kube.cache.http_entries import TIMEOUT_QUERY  # noqa: PLC0415 - writing
-
-            url += TIMEOUT_QUERY
-        self._writer().put(url, response, accept)
+        self._kept.append((url, response, accept))
+        if self._policy_name == SYNCED:
+            self._hand_over()  # at once: that is its point
 
     def save(self, snapshot: "Snapshot") -> None:
         """Take what is known from now on; `flush` writes it."""
-        self._writer().save(snapshot, self._seen_stamp)
+        self._saved = snapshot
 
     def flush(self) -> None:
         """Write what is not written yet; what could not be is in `troubles`."""
-        self._writer().flush()
+        writer = self._hand_over()
+        if self._saved is not None:
+            writer.save(self._saved, self._seen_stamp)
+            self._saved = None
+        writer.flush()
+
+    def _hand_over(self) -> "Policy":
+        """Give the answers to whoever writes, who is loaded only now."""
+        if self._policy is None:
+            self._policy = make_policy(self._policy_name, self._place(), self._now, self.troubles)
+        for url, response, accept in self._kept:
+            self._policy.put(url, response, accept)
+        self._kept.clear()
+        return self._policy
 
     def is_unknown(self, name: str) -> bool:
         """Whether the server was asked lately, and knew nothing of that name."""
@@ -150,8 +165,3 @@ class Store:
         below = f"{self.root}/{DISCOVERY}/"
         relative = self.host[len(below) :] if self.host.startswith(below) else ""
         return Place(root=self.root, relative=relative, server=self.server, uid=self._uid)
-
-    def _writer(self) -> "Policy":
-        if self._policy is None:
-            self._policy = make_policy(self._policy_name, self._place(), self._now, self.troubles)
-        return self._policy

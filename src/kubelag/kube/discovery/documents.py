@@ -5,9 +5,8 @@ Sources: `k8s.io/apimachinery/pkg/apis/meta/v1` (APIVersions, APIGroupList, APIR
 `discovery/aggregated_discovery.go`.
 """
 
-import json
-
 from kubelag.kube.discovery.snapshot import Group, GroupVersion
+from kubelag.kube.lean import json
 from kubelag.kube.record import Record
 
 TYPE_CHECKING = False

@@ -18,11 +18,12 @@ from kubelag.kube.discovery.documents import (
     read_resources,
 )
 from kubelag.kube.discovery.snapshot import GroupVersion, Snapshot
+from kubelag.kube.record import Record
 from kubelag.kube.session import Ask
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from kubelag.kube.session import Session
     from kubelag.kube.transport.messages import Response
@@ -38,6 +39,21 @@ FAILED_S = 60.0
 good one, long beside a loop in a script."""
 PATHS = ("/api", "/apis")
 _OK, _NOT_MODIFIED, _FORBIDDEN, _NOT_FOUND = 200, 304, 403, 404
+
+
+class Begun(Record):
+    """A discovery that has begun."""
+
+    parts: "tuple[Part, ...]"
+    """What `/api` and `/apis` told."""
+    known: "Mapping[str, GroupVersion | None]"
+    """Every group-version by name, in order; None for what has not been asked for yet."""
+
+    @property
+    def core(self) -> str | None:
+        """The core group's preferred version; None where there is none."""
+        groups = self.parts[0].groups
+        return groups[0].preferred if groups and groups[0].preferred else None
 
 
 class Fetcher:
@@ -72,15 +88,36 @@ class Fetcher:
             TransportError: If the server cannot be asked.
             ApiError: If it refuses to tell.
         """
+        return self.finish(self.begin(last), last)
+
+    def begin(self, last: Snapshot | None = None) -> "Begun":
+        """The two lists; where the server aggregates, that is all there is to be had.
+
+        Raises:
+            TransportError: If the server cannot be asked.
+            ApiError: If it refuses to tell.
+        """
         parts = self._parts(last)
-        named: dict[str, GroupVersion | None] = {}
+        known: dict[str, GroupVersion | None] = {}
         for part in parts:
             for group in part.groups:
                 names = (f"{group.name}/{one}" if group.name else one for one in group.versions)
-                named |= {name: part.group_versions.get(name) for name in names}
-        missing = [name for name, found in named.items() if found is None]
+                known |= {name: part.group_versions.get(name) for name in names}
+        return Begun(parts=tuple(parts), known=known)
+
+    def with_core(self, begun: "Begun") -> "Begun":
+        """The core group's resources too."""
+        name = begun.core
+        if name is None or begun.known[name] is not None:
+            return begun
+        return begun.but(known={**begun.known, **self._resources([name])})
+
+    def finish(self, begun: "Begun", last: Snapshot | None = None) -> Snapshot:
+        """All that is still missing."""
+        parts = begun.parts
+        missing = [name for name, found in begun.known.items() if found is None]
         fetched = self._resources(missing)
-        known = {name: found or fetched[name] for name, found in named.items()}
+        known = {name: found or fetched[name] for name, found in begun.known.items()}
         formats = {part.format for part in parts}
         return Snapshot(
             server=self._server,

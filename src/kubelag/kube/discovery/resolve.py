@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
 
-    from kubelag.kube.discovery.snapshot import Group
+    from kubelag.kube.discovery.snapshot import Group, GroupVersion
 
     Row = Sequence[Any]
     """`[group_version, name, singular, kind, is_namespaced, short_names, categories]`."""
@@ -56,6 +56,23 @@ class Resource(Record):
         root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
         place = f"/namespaces/{namespace}" if namespace and self.is_namespaced else ""
         return f"{root}{place}/{self.name}" + (f"/{name}" if name else "")
+
+
+def rows_of(group_version: "GroupVersion") -> "list[Row]":
+    """One row for each resource of a group-version that is no subresource, in its order."""
+    return [
+        (
+            group_version.name,
+            one["name"],
+            one.get("singularName") or "",
+            one["kind"],
+            one.get("namespaced", False),
+            one.get("shortNames") or (),
+            one.get("categories") or (),
+        )
+        for one in group_version.resources
+        if "/" not in one["name"]
+    ]
 
 
 def resource_of(row: "Row") -> Resource:
@@ -104,7 +121,7 @@ def _readings(asked: str, rows: "Sequence[Row]") -> "Iterator[Iterable[Row]]":
     parts = asked.split(".", _VERSION_AND_GROUP - 1)
     if len(parts) == _VERSION_AND_GROUP:
         name, group = _without_short_form(parts[0], parts[2], rows)
-        yield _named(name, rows, lambda row: row[0] == f"{group}/{parts[1]}")
+        yield _named(name, rows, lambda row: row[0] == _joined(group, parts[1]))
     name, _, group = asked.partition(".")
     name, group = _without_short_form(name, group, rows)
     yield _named(name, rows, lambda row: not group or _group(row) == group)
@@ -120,7 +137,7 @@ def _named(name: str, rows: "Sequence[Row]", is_wanted: "Callable[[Row], bool]")
 
 def _kinds(asked: str, parts: list[str], rows: "Sequence[Row]") -> "Iterator[Iterable[Row]]":
     if len(parts) == _VERSION_AND_GROUP:
-        wanted = f"{parts[2]}/{parts[1]}"
+        wanted = _joined(parts[2], parts[1])
         yield (row for row in rows if parts[0] in (row[3], row[3].lower()) and row[0] == wanted)
     kind, _, group = asked.partition(".")
     yield (row for row in rows if kind in (row[3], row[3].lower()) and _group(row) == group)
@@ -139,6 +156,11 @@ def _without_short_form(name: str, group: str, rows: "Sequence[Row]") -> tuple[s
         if group and name in row[5] and _group(row).startswith(group):
             return row[1], _group(row)
     return name, group
+
+
+def _joined(group: str, version: str) -> str:
+    """The core group's name is empty: `pods.v1.` is meant."""
+    return f"{group}/{version}" if group else version
 
 
 def _group(row: "Row") -> str:

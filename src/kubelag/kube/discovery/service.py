@@ -1,13 +1,21 @@
 """What a server offers, from the cache where it can be, from the server where it must be.
 
 The index of the cache answers most questions alone. What is older than six hours still answers at
-once and is asked for anew afterwards (`settle`); only what is not found makes anybody wait.
+once and is asked for anew afterwards (`settle`); only what is not found makes anybody wait. And
+where nothing is cached, what belongs to the core group is known as soon as that group is: the rest
+of discovery, with whatever hangs in it, is left for afterwards too.
 """
 
 import time
 
 from kubelag.errors import UnknownResourceError
-from kubelag.kube.discovery.resolve import Resource, expand_category, resolve, resource_of
+from kubelag.kube.discovery.resolve import (
+    Resource,
+    expand_category,
+    resolve,
+    resource_of,
+    rows_of,
+)
 from kubelag.kube.record import Record
 from kubelag.kube.transport.events import Phase, no_observer
 
@@ -16,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from kubelag.kube.cache.store import Store
-    from kubelag.kube.discovery.fetch import Fetcher
+    from kubelag.kube.discovery.fetch import Begun, Fetcher
     from kubelag.kube.discovery.resolve import Row
     from kubelag.kube.discovery.snapshot import Group, GroupVersion, Snapshot
     from kubelag.kube.transport.events import Observer
@@ -29,6 +37,17 @@ that could renew it."""
 UNKNOWN_S = 30.0
 """How long a name that nothing answers to is remembered. Arbitrary: a loop that waits for a new
 resource sees it soon, and a loop over a wrong name costs nothing."""
+
+
+CORE_NAMES = frozenset(
+    {
+        *("configmaps", "endpoints", "events", "limitranges", "namespaces", "nodes"),
+        *("persistentvolumeclaims", "persistentvolumes", "pods", "podtemplates"),
+        *("replicationcontrollers", "resourcequotas", "secrets", "serviceaccounts", "services"),
+    }
+)
+"""Names that the core group has had since 1.0, asked of it first. Its group comes before all others
+and a full name before all other ways to name, so that no group can change what they mean."""
 
 
 class View(Record):
@@ -49,6 +68,7 @@ class Discovery:
         fetcher: Makes what asks the server, when it is needed; loading it takes longer than a
             whole look-up in the cache.
         observe: Told when the cache was read.
+        is_eager: Whether nothing is left for afterwards, as kubectl does.
         clock: Seconds since the epoch.
     """
 
@@ -58,6 +78,8 @@ class Discovery:
         store: "Store | None",
         fetcher: "Callable[[], Fetcher]",
         observe: "Observer" = no_observer,
+        *,
+        is_eager: bool = False,
         clock: "Callable[[], float]" = time.time,
     ) -> None:
         self._server = server
@@ -65,11 +87,14 @@ class Discovery:
         self._make_fetcher = fetcher
         self._observe = observe
         self._fetcher: Fetcher | None = None
+        self._is_eager = is_eager
         self._clock = clock
+        self._begun: Begun | None = None
         self._view: View | None = None
         self._snapshot: Snapshot | None = None
         self._is_settled = True
         self._is_written = True
+        self._needs_sweep = False
         self._asked_at_s = 0.0
         self._unknown: dict[str, float] = {}
 
@@ -81,6 +106,9 @@ class Discovery:
             TransportError: If the server had to be asked and could not be.
             ApiError: If it refused to tell.
         """
+        early = self._core_resource(name)
+        if early is not None:
+            return early
         view = self._have_view()
         found = resolve(name, view.rows, view.groups)
         if found is None and not self._is_known_as_unknown(name):
@@ -96,6 +124,8 @@ class Discovery:
 
     def category(self, name: str) -> list[Resource]:
         """The resources of a category such as `all`; none where nothing has this name."""
+        if name in CORE_NAMES:
+            return []
         view = self._have_view()
         return expand_category(name, view.rows, view.groups)
 
@@ -119,28 +149,63 @@ class Discovery:
 
     def settle(self) -> None:
         """Do what nobody waits for: renew what is old, and write what is new to the cache."""
-        if not self._is_settled:
+        if self._begun is not None:
+            self._finish(self._begun)
+        elif not self._is_settled:
             self.refresh()
-            self._is_settled = True
         elif self._snapshot is not None and self._snapshot_due():
             self._take(self._ask().renew(self._snapshot, self._snapshot_due()))
         if self._store is not None:
+            if self._needs_sweep:
+                self._sweep(self._store)
             self._store.flush()
         self._is_written = True
 
     @property
     def has_work_left(self) -> bool:
         """Whether `settle` has something to do."""
-        return not (self._is_written and self._is_settled)
+        is_done = self._is_written and self._is_settled and self._begun is None
+        return self._needs_sweep or not is_done
+
+    def _sweep(self, store: "Store") -> None:
+        """After a crash, what it left of kubectl's files is removed, and written anew."""
+        from kubelag.kube.cache.repair import sweep  # noqa: PLC0415 -- once a boot
+
+        sweep(store.root, self._server)
+        snapshot = self._snapshot or store.snapshot()
+        if snapshot is not None:
+            store.save(snapshot)
+        self._needs_sweep = False
 
     def _have_view(self) -> "View":
-        if self._view is None:
-            self._view = self._cached()
+        self._read_cache()
+        if self._begun is not None:
+            self._finish(self._begun)
         if self._view is None:
             self.refresh()
         if self._view is None:
             raise AssertionError
         return self._view
+
+    def _read_cache(self) -> None:
+        if self._view is None and self._begun is None:
+            self._view = self._cached()
+
+    def _core_resource(self, name: str) -> Resource | None:
+        """A resource of the core group, where nothing is cached and nothing else was asked for."""
+        if self._is_eager or name not in CORE_NAMES:
+            return None
+        self._read_cache()
+        if self._view is not None:
+            return None
+        fetcher = self._ask()
+        self._begun = fetcher.with_core(self._begun or fetcher.begin())
+        core = self._begun.known.get(self._begun.core or "")
+        return resolve(name, rows_of(core), ()) if core is not None else None
+
+    def _finish(self, begun: "Begun") -> None:
+        self._begun = None
+        self._take(self._ask().finish(begun))
 
     def _cached(self) -> "View | None":
         """What the cache has, if it may be used."""
@@ -148,6 +213,7 @@ class Discovery:
             return None
         began_ns = time.perf_counter_ns()
         index = self._store.index()
+        self._needs_sweep = self._store.needs_sweep()
         if index is None:
             return self._adopted(self._store, began_ns)
         self._tell_read(began_ns, "kubelag's own index")
@@ -188,15 +254,14 @@ class Discovery:
         return snapshot
 
     def _view_of(self, snapshot: "Snapshot") -> "View":
-        from kubelag.kube.cache.pack import rows_of  # noqa: PLC0415 -- it is loaded with a store
-
         self._snapshot = snapshot
         if self._store is not None:
             self._store.save(snapshot)
             self._is_written = False
         known = snapshot.group_versions
         not_ok = {name: one for name, one in known.items() if one.state != "ok"}
-        return View(rows=tuple(rows_of(snapshot)), groups=snapshot.groups, not_ok=not_ok)
+        rows = [row for one in known.values() for row in rows_of(one)]
+        return View(rows=rows, groups=snapshot.groups, not_ok=not_ok)
 
     def _snapshot_due(self) -> list[str]:
         return self._due(self._snapshot) if self._snapshot is not None else []

@@ -35,7 +35,7 @@ def print_yaml(value: "Json") -> str:
         elif isinstance(value, list) and value:
             _sequence(value, 0, parts)
         else:
-            parts.append(_leaf(value, 0, 0))
+            parts.append(_leaf(value, 2, 0))
     except RecursionError as error:
         raise PrintingError("the object is nested too deeply to be printed") from error
     text = "".join(parts)

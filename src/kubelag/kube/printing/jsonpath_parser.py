@@ -211,8 +211,9 @@ class _Parser:
             pass
         self._at -= len(character)
         text = self._text[start : self._at]
-        if re.fullmatch(r"[+-]?[0-9]+", text) and _is_int64(text):
-            return Literal(value=int(text), is_text=False)
+        integer = _int64(text) if re.fullmatch(r"[+-]?[0-9]+", text) else None
+        if integer is not None:
+            return Literal(value=integer, is_text=False)
         is_float = re.fullmatch(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)", text) is not None
         if is_float and abs(float(text)) < float("inf"):
             return Literal(value=float(text), is_text=False)
@@ -269,9 +270,10 @@ class _Parser:
     def _index(self, text: str, start: int) -> "int | None":
         if not text:
             return None
-        if text == "-" or not _is_int64(text):
+        index = _int64(text) if text != "-" else None
+        if index is None:
             self._fail(f"{text} is not an index", start)
-        return int(text)
+        return index
 
     def _filter(self) -> Node:
         start = self._at
@@ -289,7 +291,7 @@ class _Parser:
         )
 
     def _filter_text(self, start: int) -> str:
-        """What stands between `[?(` and `)]`; a parenthesis within the first quotes counts not."""
+        """What stands between `[?(` and `)]`; one within the first quotes does not end it."""
         inner_start = self._at
         quote = ""
         is_quote_closed = False
@@ -315,7 +317,10 @@ class _Parser:
         )
 
 
-def _is_int64(text: str) -> bool:
-    """Whether digits are a number of 64 bits; Python refuses to read very many at all."""
+def _int64(text: str) -> "int | None":
+    """The number that digits with a sign are, if it has 64 bits; Python reads no very long one."""
     digits = text.lstrip("+-0")
-    return len(digits) <= _INT64_DIGITS and -_INT64 <= int(text[-_INT64_DIGITS - 1 :]) < _INT64
+    if len(digits) > _INT64_DIGITS:
+        return None
+    value = int(digits or 0) * (-1 if text[0] == "-" else 1)
+    return value if -_INT64 <= value < _INT64 else None

@@ -1,7 +1,6 @@
 """One connection at work: sends requests, reads answers, tells when each began and ended."""
 
 import time
-from collections import deque
 
 from kubelag.errors import TransportError
 from kubelag.kube.record import Record
@@ -125,7 +124,7 @@ class Connection:
 
         After a failure of the connection itself it is closed, and `is_open` is false.
         """
-        waiting = deque(jobs)
+        waiting = list(reversed(list(jobs)))
         answers: dict[int, _Answer] = {}
         try:
             while waiting or answers:
@@ -137,9 +136,9 @@ class Connection:
             if not self.is_open:
                 self.close()
 
-    def _send(self, waiting: deque[Job], answers: dict[int, _Answer]) -> None:
+    def _send(self, waiting: list[Job], answers: dict[int, _Answer]) -> None:
         while waiting and self._conversation.capacity() > 0:
-            job = waiting.popleft()
+            job = waiting.pop()
             stream = self._conversation.send(job.request)
             answers[stream] = _Answer(job, time.perf_counter_ns())
         self._flush()
@@ -217,7 +216,7 @@ class Connection:
     def _fail(
         self,
         error: Exception,
-        waiting: deque[Job],
+        waiting: list[Job],
         answers: dict[int, _Answer],
         deliver: "Callable[[Job, Outcome], None]",
     ) -> None:

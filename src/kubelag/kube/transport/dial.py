@@ -7,18 +7,18 @@ costs a quarter of a second and not a minute.
 import errno
 import os
 import select
-import socket
-import ssl
 import time
 
 from kubelag.errors import TransportError
+from kubelag.kube.lean.sockets import connect_error, look_up, new_socket, numeric, set_no_delay
+from kubelag.kube.lean.tls import TlsError, TlsSocket
 from kubelag.kube.record import Record
 from kubelag.kube.transport.events import Phase, no_observer
-from kubelag.kube.transport.proxy import open_tunnel
-from kubelag.kube.transport.tls import TlsSettings, handshake_error, make_context
+from kubelag.kube.transport.tls import HTTP1, HTTP2, TlsSettings, handshake_error, make_context
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from socket import socket as Socket  # noqa: N812 - a class
     from typing import Any
 
     from kubelag.kube.credentials import ClientCertificate
@@ -45,7 +45,7 @@ class Route(Record):
 class Line(Record):
     """A connection that is ready for HTTP."""
 
-    socket: "socket.socket"
+    socket: "Socket | TlsSocket"
     protocol: str
     """`h2` or `http/1.1`."""
     address: str
@@ -69,48 +69,54 @@ class Dialer:
     ) -> None:
         self.route = route
         self._observe = observe
-        self._context: ssl.SSLContext | None = None
+        self._contexts: dict[tuple[str, ...], Any] = {}
         self._certificate = certificate
 
     def use_certificate(self, certificate: "ClientCertificate | None") -> None:
         """Present this one from the next connection on."""
         if certificate != self._certificate:
             self._certificate = certificate
-            self._context = None
+            self._contexts = {}
 
-    def connect(self, connection: int) -> Line:
+    def connect(self, connection: int, *, for_many: bool) -> Line:
         """A new connection, ready for HTTP.
 
         Args:
             connection: Its number, for the observer.
+            for_many: Whether it is to carry many requests at a time, for which HTTP/2 is offered.
+                A single one gains nothing by it, and HTTP/1.1 is loaded and spoken sooner.
 
         Raises:
             TransportError: If it cannot be made, naming the host and what failed.
             KubeconfigError: If a certificate cannot be used.
         """
-        context = self._tls_context()
+        protocols = self._protocols(for_many=for_many)
+        context = self._tls_context(protocols)
         deadline = time.monotonic() + self.route.connect_s
         first = self.route.proxy or self.route.server
         sock, address = self._reach(first, connection, deadline)
         try:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            set_no_delay(sock)
             if self.route.proxy is not None:
                 self._tunnel(sock, self.route.proxy, connection, deadline)
             if context is None:
-                return Line(socket=sock, protocol="http/1.1", address=address)
+                return Line(socket=sock, protocol=HTTP1, address=address)
             return self._encrypt(sock, context, address, connection, deadline)
         except BaseException:
             sock.close()
             raise
 
-    def _tls_context(self) -> ssl.SSLContext | None:
-        if self.route.tls is not None and self._context is None:
-            self._context = make_context(self.route.tls, self._certificate)
-        return self._context
+    def _protocols(self, *, for_many: bool) -> tuple[str, ...]:
+        has_http2 = self.route.tls is not None and self.route.tls.has_http2
+        return (HTTP2, HTTP1) if for_many and has_http2 else (HTTP1,)
 
-    def _reach(
-        self, first: "Endpoint", connection: int, deadline: float
-    ) -> "tuple[socket.socket, str]":
+    def _tls_context(self, protocols: tuple[str, ...]) -> "Any":  # noqa: ANN401 - of the C core
+        if self.route.tls is not None and protocols not in self._contexts:
+            context = make_context(self.route.tls, self._certificate, protocols)
+            self._contexts[protocols] = context
+        return self._contexts.get(protocols)
+
+    def _reach(self, first: "Endpoint", connection: int, deadline: float) -> "tuple[Socket, str]":
         addresses = self._addresses(first, connection, deadline)
         race = _Race(addresses, self._teller("connect", connection))
         sock = race.run(deadline)
@@ -121,8 +127,10 @@ class Dialer:
     def _addresses(
         self, first: "Endpoint", connection: int, deadline: float
     ) -> "list[tuple[Any, ...]]":
-        if first.host.replace(".", "").isdigit() or ":" in first.host:
-            return _look_up(first.host, first.port)
+        if literal := numeric(first.host, first.port):
+            return literal
+        if ":" in first.host:
+            return look_up(first.host, first.port)
         tell = self._teller("dns", connection)
         began = time.perf_counter_ns()
         found = _in_time(first.host, first.port, deadline)
@@ -136,14 +144,14 @@ class Dialer:
             "check the server's name in the kubeconfig, and /etc/resolv.conf",
         )
 
-    def _tunnel(
-        self, sock: socket.socket, proxy: "Endpoint", connection: int, deadline: float
-    ) -> None:
+    def _tunnel(self, sock: "Socket", proxy: "Endpoint", connection: int, deadline: float) -> None:
         tell = self._teller("proxy", connection)
         began = time.perf_counter_ns()
         try:
             _limit(sock, deadline)
             if self.route.tls is not None or proxy.scheme.startswith("socks"):
+                from kubelag.kube.transport.proxy import open_tunnel  # noqa: PLC0415 -- rare
+
                 open_tunnel(sock, proxy, self.route.server)
         except OSError as error:
             tell(began, proxy.authority, is_failure=True)
@@ -155,8 +163,8 @@ class Dialer:
 
     def _encrypt(
         self,
-        sock: socket.socket,
-        context: ssl.SSLContext,
+        sock: "Socket",
+        context: "Any",  # noqa: ANN401 - of the C core
         address: str,
         connection: int,
         deadline: float,
@@ -168,8 +176,8 @@ class Dialer:
             raise AssertionError
         try:
             _limit(sock, deadline)
-            wrapped = context.wrap_socket(sock, server_hostname=settings.server_name)
-        except ssl.SSLError as error:
+            wrapped = TlsSocket(sock, context, settings.server_name)
+        except TlsError as error:
             tell(began, str(error.reason or error), is_failure=True)
             raise handshake_error(error, host, settings) from error
         except OSError as error:
@@ -179,8 +187,8 @@ class Dialer:
                 "the port answers and then is silent: look for a wrong port, a dead server behind "
                 "a load balancer, a proxy, or packets larger than the path takes",
             ) from error
-        protocol = wrapped.selected_alpn_protocol() or "http/1.1"
-        tell(began, f"{wrapped.version()} {protocol}", is_failure=False)
+        protocol = wrapped.protocol or HTTP1
+        tell(began, f"{wrapped.version} {protocol}", is_failure=False)
         return Line(socket=wrapped, protocol=protocol, address=address)
 
     def _teller(self, kind: "PhaseKind", connection: int) -> "_Tell":
@@ -212,12 +220,12 @@ class _Race:
     def __init__(self, addresses: "list[tuple[Any, ...]]", tell: _Tell) -> None:
         self._waiting = list(addresses)
         self._tell = tell
-        self._running: dict[int, tuple[socket.socket, str, int]] = {}
+        self._running: dict[int, tuple[Socket, str, int]] = {}
         self._failed: list[str] = []
         self._poll = select.poll()
         self.winner = ""
 
-    def run(self, deadline: float) -> socket.socket | None:
+    def run(self, deadline: float) -> "Socket | None":
         """The connected socket; None where no address took the connection in time."""
         try:
             while self._waiting or self._running:
@@ -238,12 +246,12 @@ class _Race:
         """A clause on every address that failed."""
         return "; ".join(dict.fromkeys(self._failed)) or "it has no address"
 
-    def _start(self) -> socket.socket | None:
+    def _start(self) -> "Socket | None":
         family, kind, protocol, _, place = self._waiting.pop(0)
         address = f"[{place[0]}]:{place[1]}" if ":" in place[0] else f"{place[0]}:{place[1]}"
         began = time.perf_counter_ns()
         try:
-            sock = socket.socket(family, kind, protocol)
+            sock = new_socket(family, kind, protocol)
         except OSError as error:
             self._failed.append(f"{address}: {_said(error)}")
             return None
@@ -255,7 +263,7 @@ class _Race:
             return None
         return self._settle(sock.fileno(), code)
 
-    def _wait(self, deadline: float) -> socket.socket | None:
+    def _wait(self, deadline: float) -> "Socket | None":
         left_s = deadline - time.monotonic()
         # The next address is tried when this one had its head start, or as soon as it fails.
         wait_s = min(left_s, HEAD_START_S) if self._waiting else left_s
@@ -263,12 +271,12 @@ class _Race:
             return None
         for fd, _ in self._poll.poll(max(0.0, wait_s * 1000)):
             self._poll.unregister(fd)
-            code = self._running[fd][0].getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            code = connect_error(self._running[fd][0])
             if sock := self._settle(fd, code):
                 return sock
         return None
 
-    def _settle(self, fd: int, code: int) -> socket.socket | None:
+    def _settle(self, fd: int, code: int) -> "Socket | None":
         sock, address, began = self._running.pop(fd)
         if code == 0:
             self.winner = address
@@ -281,10 +289,6 @@ class _Race:
         return None
 
 
-def _look_up(host: str, port: int) -> "list[tuple[Any, ...]]":
-    return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-
-
 def _in_time(host: str, port: int, deadline: float) -> "list[tuple[Any, ...]] | str":
     """The name's addresses, or why there are none; the resolver itself cannot be interrupted."""
     import _thread  # noqa: PLC0415 -- `threading` would cost 2 ms more
@@ -295,7 +299,7 @@ def _in_time(host: str, port: int, deadline: float) -> "list[tuple[Any, ...]] | 
 
     def ask() -> None:
         try:
-            answer.append(_look_up(host, port))
+            answer.append(look_up(host, port))
         except (OSError, UnicodeError) as error:
             answer.append(getattr(error, "strerror", None) or str(error))
         finally:
@@ -307,7 +311,7 @@ def _in_time(host: str, port: int, deadline: float) -> "list[tuple[Any, ...]] | 
     return "the name servers gave no answer in time"
 
 
-def _limit(sock: socket.socket, deadline: float) -> None:
+def _limit(sock: "Socket", deadline: float) -> None:
     sock.settimeout(max(0.001, deadline - time.monotonic()))
 
 

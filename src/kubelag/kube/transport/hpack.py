@@ -4,8 +4,6 @@ The decoder is complete; the encoder does as little as keeps repeated requests s
 a table goes as its number, everything else as plain text without Huffman coding.
 """
 
-from collections import deque
-
 from kubelag.kube.transport.messages import ProtocolError
 
 TABLE_BYTES = 4096
@@ -148,7 +146,7 @@ class Decoder:
     """Decodes the blocks of one connection, in the order in which they came."""
 
     def __init__(self) -> None:
-        self._table: deque[tuple[Field, int]] = deque()
+        self._table: list[tuple[Field, int]] = []
         self._bytes = 0
         self._limit = TABLE_BYTES
 
@@ -197,7 +195,7 @@ class Decoder:
         if is_kept:
             self._evict(self._limit - size)
             if size <= self._limit:
-                self._table.appendleft((pair, size))
+                self._table.insert(0, (pair, size))
                 self._bytes += size
         return pair, size, at
 

@@ -1,7 +1,5 @@
 """Keeps connections and shares requests out: all on one where it is HTTP/2, else on several."""
 
-from collections import deque
-
 from kubelag.errors import KubelagError, TransportError
 from kubelag.kube.transport.connection import Connection, Failure
 
@@ -9,6 +7,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from kubelag.kube.credentials import ClientCertificate
     from kubelag.kube.transport.connection import Job, Limits, Outcome
     from kubelag.kube.transport.dial import Dialer, Line
     from kubelag.kube.transport.events import Observer
@@ -34,12 +33,13 @@ class Pool:
         self._observe = observe
         self._idle: list[Connection] = []
         self._made = 0
+        self._is_http1_only = False
         self._lock = _thread.allocate_lock()
 
     def run(self, jobs: "Sequence[Job]", limits: "Limits") -> "dict[int, tuple[int, Outcome]]":
         """Send the requests; by number, the connection's number and what became of it."""
         found: dict[int, tuple[int, Outcome]] = {}
-        connection = self._take()
+        connection = self._take(for_many=len(jobs) > 1)
         if isinstance(connection, TransportError):
             return {job.number: (0, Failure(error=connection)) for job in jobs}
         if connection.is_multiplexed or len(jobs) == 1:
@@ -48,6 +48,10 @@ class Pool:
             self._share(connection, jobs, limits, found)
         return found
 
+    def use_certificate(self, certificate: "ClientCertificate | None") -> None:
+        """Present this one from the next connection on."""
+        self._dialer.use_certificate(certificate)
+
     def close(self) -> None:
         """Let go of every connection that is idle."""
         with self._lock:
@@ -55,18 +59,21 @@ class Pool:
         for connection in idle:
             connection.close()
 
-    def _take(self) -> "Connection | TransportError":
+    def _take(self, *, for_many: bool) -> "Connection | TransportError":
         with self._lock:
-            if self._idle:
-                return self._idle.pop()
+            for at, idle in enumerate(self._idle):
+                if idle.is_multiplexed or not for_many or self._is_http1_only:
+                    return self._idle.pop(at)
             self._made += 1
             number = self._made
         try:
-            line = self._dialer.connect(number)
+            line = self._dialer.connect(number, for_many=for_many)
         except TransportError as error:
             return error
         authority = self._dialer.route.server.authority
-        return Connection(number, line, _conversation(line, authority), self._observe, authority)
+        made = Connection(number, line, _conversation(line, authority), self._observe, authority)
+        self._is_http1_only |= for_many and not made.is_multiplexed
+        return made
 
     def _give_back(self, connection: Connection) -> None:
         if connection.is_open:
@@ -101,7 +108,7 @@ class Pool:
         """Every connection takes the next request as soon as it is done with the last."""
         from threading import Thread  # noqa: PLC0415 -- only over HTTP/1.1
 
-        waiting = deque(jobs)
+        waiting = list(reversed(jobs))
         errors: list[BaseException] = []
 
         def carry(connection: "Connection | None") -> None:
@@ -123,16 +130,16 @@ class Pool:
     def _carry(
         self,
         connection: "Connection | None",
-        waiting: "deque[Job]",
+        waiting: "list[Job]",
         limits: "Limits",
         found: "dict[int, tuple[int, Outcome]]",
     ) -> None:
         while True:
             try:
-                job = waiting.popleft()
+                job = waiting.pop()
             except IndexError:
                 break
-            taken = connection or self._take()
+            taken = connection or self._take(for_many=False)
             if isinstance(taken, TransportError):
                 found[job.number] = 0, Failure(error=taken)
                 continue

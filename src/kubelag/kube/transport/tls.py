@@ -1,15 +1,17 @@
 """The TLS context of one cluster and user, and what its errors mean."""
 
-import ssl
-
 from kubelag.errors import KubeconfigError, TransportError
+from kubelag.kube.lean.tls import DistrustError, TlsError, new_context, trust_anything
 from kubelag.kube.record import Record, hidden
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from kubelag.kube.credentials import ClientCertificate
 
-PROTOCOLS = ("h2", "http/1.1")
+HTTP1 = "http/1.1"
+HTTP2 = "h2"
 
 
 class TlsSettings(Record):
@@ -23,43 +25,47 @@ class TlsSettings(Record):
     """The name that the certificate must have."""
     is_insecure: bool = False
     """Whether any certificate will do."""
-    protocols: "tuple[str, ...]" = PROTOCOLS
-    """Offered by ALPN, the best first."""
+    has_http2: bool = True
+    """Whether HTTP/2 may be offered."""
 
 
-def make_context(settings: TlsSettings, certificate: "ClientCertificate | None") -> ssl.SSLContext:
+def make_context(
+    settings: TlsSettings, certificate: "ClientCertificate | None", protocols: "tuple[str, ...]"
+) -> "Any":  # noqa: ANN401 - of the C core
     """A context for connections to one server.
+
+    Args:
+        settings: Whom to trust.
+        certificate: The client's.
+        protocols: Offered by ALPN, the best first.
 
     Raises:
         KubeconfigError: If a certificate or key is none, naming where it comes from.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(list(settings.protocols))
+    context = new_context(protocols)
     if settings.is_insecure:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
+        trust_anything(context)
     elif settings.ca_pem:
         _trust(context, settings)
     else:
         # Reading the system's takes 30 ms, so only where the cluster brings none.
-        context.load_default_certs()
+        context.set_default_verify_paths()
     if certificate is not None:
         _present(context, certificate)
     return context
 
 
-def _trust(context: ssl.SSLContext, settings: TlsSettings) -> None:
+def _trust(context: "Any", settings: TlsSettings) -> None:  # noqa: ANN401 - as above
     try:
         context.load_verify_locations(cadata=settings.ca_pem.decode("ascii"))
-    except (ssl.SSLError, ValueError) as error:
+    except (TlsError, ValueError) as error:
         raise KubeconfigError(
             f"{settings.ca_origin} holds no certificate authority that can be read",
             "it must hold certificates in PEM form",
         ) from error
 
 
-def _present(context: ssl.SSLContext, certificate: "ClientCertificate") -> None:
+def _present(context: "Any", certificate: "ClientCertificate") -> None:  # noqa: ANN401 - as above
     """Load the client's certificate and key; OpenSSL wants files, so secrets go through memory."""
     import os  # noqa: PLC0415 -- only with a certificate
 
@@ -69,7 +75,7 @@ def _present(context: ssl.SSLContext, certificate: "ClientCertificate") -> None:
     try:
         paths = [f"/proc/self/fd/{fd}" for fd in held]
         context.load_cert_chain(paths[0], paths[1], password=_no_password)
-    except (ssl.SSLError, ValueError) as error:
+    except (TlsError, ValueError) as error:
         raise KubeconfigError(
             f"the client certificate and key of {certificate.origin} cannot be used "
             f"({_reason(error)})",
@@ -98,9 +104,9 @@ def _reason(error: Exception) -> str:
     return str(reason).lower().replace("_", " ") if reason else str(error)
 
 
-def handshake_error(error: ssl.SSLError, host: str, settings: TlsSettings) -> TransportError:
+def handshake_error(error: TlsError, host: str, settings: TlsSettings) -> TransportError:
     """One sentence for a handshake that failed."""
-    if isinstance(error, ssl.SSLCertVerificationError):
+    if isinstance(error, DistrustError):
         return _distrusted(error, host, settings)
     for mark, (what, next_step) in _ALERTS.items():
         if mark in _reason(error):
@@ -136,9 +142,7 @@ _ALERTS = {
 }
 
 
-def _distrusted(
-    error: ssl.SSLCertVerificationError, host: str, settings: TlsSettings
-) -> TransportError:
+def _distrusted(error: DistrustError, host: str, settings: TlsSettings) -> TransportError:
     said = error.verify_message.rstrip(".")
     if "expired" in said:
         step = "renew the server's certificate, or set this machine's clock right"
