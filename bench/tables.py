@@ -16,6 +16,7 @@ BENCHES = {
     "startup": "Start-up",
     "observers": "What watching costs",
     "incident": "The incident",
+    "client": "The client",
 }
 INTRODUCTION = """\
 # Performance

@@ -274,7 +274,7 @@ def test_any_certificate_will_do_where_the_user_says_so(
 
 
 def test_a_plain_port_spoken_to_with_https(ask: Ask, hostile: Start) -> None:
-    server = hostile(speaks_garbage)
+    server = hostile(greet=lambda line: line.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n"))
     said(ask(f"https://127.0.0.1:{server.port}"), f"127.0.0.1:{server.port}", "no TLS", "scheme")
 
 

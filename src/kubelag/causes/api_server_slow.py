@@ -112,6 +112,7 @@ def _suspected(case: Case, count: int, typical_ns: int, waited_ns: int) -> Judge
         ),
         facts=(_waited(case, waited_ns),),
         experiments=("request_bare",),
+        supporting=("own_client",),
         advice=(_ADVICE,),
         sources=_SOURCES,
     )

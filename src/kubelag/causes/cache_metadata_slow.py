@@ -129,7 +129,7 @@ def _suspected(case: Case, calls: list[Syscall], spent_ns: int) -> Judgement:
             *disk_facts(case),
         ),
         experiments=("cache_on_memory",),
-        supporting=("cache_warm",),
+        supporting=("cache_warm", "own_client"),
         remedies=("cache-in-memory",),
         sources=_SOURCES,
     )

@@ -123,7 +123,7 @@ def _suspected(case: Case, calls: list[Syscall]) -> Judgement:
             *disk_facts(case),
         ),
         experiments=("fsync_suppressed", "cache_on_memory"),
-        supporting=("other_client",),
+        supporting=("other_client", "own_client"),
         remedies=("cache-in-memory", "upgrade-client", "no-sync-launcher"),
         sources=_SOURCES,
     )

@@ -7,6 +7,7 @@ waits for a disk.
 """
 
 import os
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,6 +17,13 @@ if TYPE_CHECKING:
 def settle_behind(client: "Client") -> None:
     """Settle in a child; at once where there can be none."""
     if not client.discovery.has_work_left:
+        client.forget_connections()
+        return
+    if obstacle := client.obstacle:
+        print(
+            f"kubelag: working from memory, since the cache cannot be used: {obstacle}",
+            file=sys.stderr,
+        )
         client.forget_connections()
         return
     try:

@@ -100,10 +100,10 @@ KUBE_OPTIONS = (
     ),
     Option(
         names=("--cache-policy",),
-        choices=("checksummed", "synced", "memory"),
+        choices=("checksummed", "synced", "read-only", "memory"),
         default="checksummed",
-        help="checksummed: verified, never synced; synced: as kubectl 1.24 and older, which waits "
-        "for the disk; memory: no cache on disk (default: checksummed)",
+        help="checksummed: verified, never synced (default); synced: as kubectl 1.24 and older, "
+        "which waits for the disk; read-only: written nothing; memory: no cache on disk",
         group=_OWN,
     ),
     Option(

@@ -6,6 +6,7 @@ from kubelag.experiments.contract import Experiment
 from kubelag.experiments.credential_static import CredentialStatic
 from kubelag.experiments.fsync_suppressed import FsyncSuppressed
 from kubelag.experiments.other_client import OtherClientInstead
+from kubelag.experiments.own_client import OwnClientInstead
 from kubelag.experiments.request_bare import RequestBare
 
 EXPERIMENTS: tuple[Experiment, ...] = (
@@ -14,5 +15,6 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     CacheWarm(),
     RequestBare(),
     OtherClientInstead(),
+    OwnClientInstead(),
     CredentialStatic(),
 )

@@ -7,7 +7,7 @@ resolving a kind from the cache touches neither network nor `ssl`.
 import os
 
 from kubelag import __version__
-from kubelag.kube.discovery.service import Discovery
+from kubelag.kube.discovery.service import Discovery, Manner
 from kubelag.kube.kubeconfig import choose_kubeconfig
 from kubelag.kube.overrides import Overrides
 from kubelag.kube.record import Record
@@ -28,11 +28,12 @@ if TYPE_CHECKING:
     from kubelag.kube.transport.messages import Response
 
     JsonObject = dict[str, Any]
-    CachePolicy = Literal["checksummed", "synced", "memory"]
+    CachePolicy = Literal["checksummed", "synced", "read-only", "memory"]
 
 CHUNK = 500
 """Objects asked for at a time. Source: `--chunk-size` of kubectl."""
 _SUCCESS = range(200, 300)
+_MANNERS = {"synced": Manner(is_eager=True), "read-only": Manner(may_write=False)}
 
 
 class Settings(Record):
@@ -40,7 +41,8 @@ class Settings(Record):
 
     cache: "CachePolicy" = "checksummed"
     """`checksummed`: verified when read, never synced. `synced`: as kubectl 1.24 and older, every
-    answer synced under one lock. `memory`: nothing on disk is read or written."""
+    answer synced under one lock. `read-only`: what is on disk is used, and nothing written.
+    `memory`: nothing on disk is read or written."""
     cache_dir: str | None = None
     """Root of the cache; None for kubectl's own (KUBECACHEDIR, else ~/.kube/cache)."""
     timeout_s: float = 0.0
@@ -81,9 +83,12 @@ class Client:
         self.kubeconfig: Kubeconfig = choose_kubeconfig(overrides or Overrides(**config), self._env)
         self._session: Session | None = None
         self._store = self._make_store()
-        is_eager = self.settings.cache == "synced"
         self.discovery = Discovery(
-            self.server, self._store, self._make_fetcher, observe, is_eager=is_eager
+            self.server,
+            self._store,
+            self._make_fetcher,
+            observe,
+            manner=_MANNERS.get(self.settings.cache, Manner()),
         )
 
     @property
@@ -100,6 +105,13 @@ class Client:
     def troubles(self) -> "Sequence[str]":
         """What kept the cache from being used, a clause each."""
         return self._store.troubles if self._store is not None else ()
+
+    @property
+    def obstacle(self) -> str:
+        """Why the cache cannot be written, a clause; empty where it can, or nothing is to be."""
+        if self._store is None or not self.discovery.has_work_left:
+            return ""
+        return self._store.obstacle()
 
     def get(
         self, resource: "str | Resource", name: str, *, namespace: str | None = None
@@ -257,7 +269,10 @@ class Client:
         from kubelag.kube.cache.store import Store  # noqa: PLC0415 -- the same
 
         root = cache_root(self.settings.cache_dir, self._env, None, os.getcwd())  # noqa: PTH109 -- text
-        return Store(root.path, self.server, policy=self.settings.cache)
+        policy = self.settings.cache
+        return Store(
+            root.path, self.server, policy="checksummed" if policy == "read-only" else policy
+        )
 
     def _make_fetcher(self) -> "Fetcher":
         from kubelag.kube.discovery.fetch import Fetcher  # noqa: PLC0415 -- loads TLS

@@ -140,6 +140,12 @@ class Store:
         self._kept.clear()
         return self._policy
 
+    def obstacle(self) -> str:
+        """Why nothing can be written, as far as a glance tells: a clause, or empty."""
+        from kubelag.kube.cache.obstacle import obstacle  # noqa: PLC0415 - before writing only
+
+        return obstacle(self._place())
+
     def is_unknown(self, name: str) -> bool:
         """Whether the server was asked lately, and knew nothing of that name."""
         from kubelag.kube.cache import unknown  # noqa: PLC0415 - only after a look-up failed

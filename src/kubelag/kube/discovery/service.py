@@ -50,6 +50,15 @@ CORE_NAMES = frozenset(
 and a full name before all other ways to name, so that no group can change what they mean."""
 
 
+class Manner(Record):
+    """What is done when."""
+
+    is_eager: bool = False
+    """Whether nothing is left for afterwards, as kubectl does."""
+    may_write: bool = True
+    """Whether what is found may be kept in the cache, or the cache be healed."""
+
+
 class View(Record):
     """What a look-up needs, from the cache's index or from a snapshot."""
 
@@ -68,7 +77,7 @@ class Discovery:
         fetcher: Makes what asks the server, when it is needed; loading it takes longer than a
             whole look-up in the cache.
         observe: Told when the cache was read.
-        is_eager: Whether nothing is left for afterwards, as kubectl does.
+        manner: What is done when.
         clock: Seconds since the epoch.
     """
 
@@ -79,7 +88,7 @@ class Discovery:
         fetcher: "Callable[[], Fetcher]",
         observe: "Observer" = no_observer,
         *,
-        is_eager: bool = False,
+        manner: "Manner | None" = None,
         clock: "Callable[[], float]" = time.time,
     ) -> None:
         self._server = server
@@ -87,7 +96,7 @@ class Discovery:
         self._make_fetcher = fetcher
         self._observe = observe
         self._fetcher: Fetcher | None = None
-        self._is_eager = is_eager
+        self._manner = manner or Manner()
         self._clock = clock
         self._begun: Begun | None = None
         self._view: View | None = None
@@ -149,6 +158,8 @@ class Discovery:
 
     def settle(self) -> None:
         """Do what nobody waits for: renew what is old, and write what is new to the cache."""
+        if not self._manner.may_write:
+            return
         if self._begun is not None:
             self._finish(self._begun)
         elif not self._is_settled:
@@ -165,7 +176,7 @@ class Discovery:
     def has_work_left(self) -> bool:
         """Whether `settle` has something to do."""
         is_done = self._is_written and self._is_settled and self._begun is None
-        return self._needs_sweep or not is_done
+        return self._manner.may_write and (self._needs_sweep or not is_done)
 
     def _sweep(self, store: "Store") -> None:
         """After a crash, what it left of kubectl's files is removed, and written anew."""
@@ -193,7 +204,7 @@ class Discovery:
 
     def _core_resource(self, name: str) -> Resource | None:
         """A resource of the core group, where nothing is cached and nothing else was asked for."""
-        if self._is_eager or name not in CORE_NAMES:
+        if self._manner.is_eager or name not in CORE_NAMES:
             return None
         self._read_cache()
         if self._view is not None:
@@ -255,7 +266,7 @@ class Discovery:
 
     def _view_of(self, snapshot: "Snapshot") -> "View":
         self._snapshot = snapshot
-        if self._store is not None:
+        if self._store is not None and self._manner.may_write:
             self._store.save(snapshot)
             self._is_written = False
         known = snapshot.group_versions
@@ -284,7 +295,7 @@ class Discovery:
     def _remember_unknown(self, name: str) -> None:
         until_s = self._clock() + UNKNOWN_S
         self._unknown[name] = until_s
-        if self._store is not None:
+        if self._store is not None and self._manner.may_write:
             self._store.remember_unknown(name, until_s)
 
 
