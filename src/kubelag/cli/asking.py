@@ -3,11 +3,14 @@
 import sys
 import time
 
+from kubelag.kube.transport.events import no_observer
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
 
     from kubelag.cli.flags import Options
+    from kubelag.cli.patience import Patience
     from kubelag.cli.timings import Recorder
     from kubelag.kube.client import Client
 
@@ -23,11 +26,9 @@ class asking:  # noqa: N801 - used as a function; contextlib would take a millis
         from kubelag.cli.kube_options import client_of  # noqa: PLC0415 -- `--help` needs none of it
 
         self._recorder = _recorder(args)
-        if self._recorder is not None:
-            self._client = client_of(args, self._recorder)
-        else:
-            self._client = client_of(args)
+        self._patience = None if self._recorder is not None else _patience()
         self._has_timings = args.timings
+        self._client = client_of(args, self._recorder or self._patience or no_observer)
 
     def __enter__(self) -> "Client":
         return self._client
@@ -39,8 +40,12 @@ class asking:  # noqa: N801 - used as a function; contextlib would take a millis
         traceback: "TracebackType | None",
     ) -> None:
         sys.stdout.flush()
-        if self._recorder is not None and self._has_timings:
-            print(self._recorder.table(time.perf_counter_ns()), file=sys.stderr)
+        if self._patience is not None:
+            self._patience.clear()
+        if self._recorder is not None:
+            self._recorder.clear()
+            if self._has_timings:
+                print(self._recorder.table(time.perf_counter_ns()), file=sys.stderr)
         from kubelag.cli.behind import settle_behind  # noqa: PLC0415 -- as above
 
         settle_behind(self._client)
@@ -53,3 +58,12 @@ def _recorder(args: "Options") -> "Recorder | None":
     from kubelag.cli.timings import Recorder  # noqa: PLC0415 -- seldom asked
 
     return Recorder(args.verbosity, time.perf_counter_ns())
+
+
+def _patience() -> "Patience | None":
+    """Whoever tells a person what is waited for, if there is one."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        return None
+    from kubelag.cli.patience import Patience  # noqa: PLC0415 -- only where somebody looks
+
+    return Patience()

@@ -4,11 +4,14 @@ import os
 import sys
 import time
 
-from kubelag.kube.transport.events import Phase, RequestDone
+from kubelag.cli.patience import Patience
+from kubelag.kube.transport.events import Phase, RequestDone, Waiting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from kubelag.kube.transport.events import Event
 
 _NS_PER_MS = 1_000_000
 _REQUESTS_FROM, _PHASES_FROM = 6, 9
@@ -29,9 +32,14 @@ class Recorder:
         self._began_ns = began_ns
         self._phases: list[Phase] = []
         self._done: list[RequestDone] = []
+        self._patience = Patience()
 
-    def __call__(self, event: "Phase | RequestDone") -> None:
+    def __call__(self, event: "Event") -> None:
         """Take one event."""
+        if isinstance(event, Waiting):
+            self._patience(event)
+            return
+        self.clear()
         if isinstance(event, RequestDone):
             self._done.append(event)
             if self._verbosity >= _REQUESTS_FROM:
@@ -40,6 +48,10 @@ class Recorder:
             self._phases.append(event)
             if self._verbosity >= _PHASES_FROM:
                 print(_phase_line(event), file=sys.stderr)
+
+    def clear(self) -> None:
+        """Take away the line on what is waited for."""
+        self._patience.clear()
 
     def table(self, ended_ns: int) -> str:
         """Every request with its phases, and what was spent outside of requests."""

@@ -77,6 +77,45 @@ def document_of(response: "Response", path: str, server: str) -> "dict[str, Any]
     )
 
 
+def items_of(document: "dict[str, Any]", path: str, server: str) -> "list[dict[str, Any]]":
+    """The objects of a list.
+
+    Raises:
+        TransportError: If it is no list of objects.
+    """
+    items = document.get("items")
+    if items is None:
+        items = []
+    if isinstance(items, list) and all(isinstance(one, dict) for one in items):
+        return items
+    raise TransportError(
+        f"{server} answered {path.partition('?')[0]} with a list whose items are no objects",
+        "check that the server's URL is an API server's, and what is in between",
+    )
+
+
+def next_page(document: "dict[str, Any]", token: str, path: str, server: str) -> str:
+    """The token of a list's next page; empty where this was the last one.
+
+    Args:
+        document: This page.
+        token: The one that it was asked for with; empty for the first.
+        path: Of the request; its query is not told.
+        server: The server's URL.
+
+    Raises:
+        TransportError: If the next page is this one again, which would have no end.
+    """
+    metadata = document.get("metadata")
+    told = metadata.get("continue") if isinstance(metadata, dict) else None
+    if told and told == token:
+        raise TransportError(
+            f"{server} gives the same page of {path.partition('?')[0]} again and again",
+            "ask for all at once with --chunk-size=0",
+        )
+    return str(told) if told else ""
+
+
 def _next_step(code: int, *, is_status: bool) -> str:
     if not is_status:
         return "check that the server's URL is an API server's, and what is in between"

@@ -160,6 +160,7 @@ class Client:
             ApiError: If the server refuses; 410 if the list changed too much while it was read.
             TransportError: If it cannot be asked, or answers with something else.
         """
+        from kubelag.kube.answers import items_of, next_page  # noqa: PLC0415 -- as above
         from kubelag.kube.query import quote, with_query  # noqa: PLC0415 -- as above
 
         found = self._resolved(resource)
@@ -174,9 +175,9 @@ class Client:
             )
             document = self.document(with_query(path, pairs))
             head = {"apiVersion": found.api_version, "kind": found.kind}
-            for item in document.get("items") or ():
+            for item in items_of(document, path, self.server):
                 yield {**head, **item}
-            token = (document.get("metadata") or {}).get("continue") or ""
+            token = next_page(document, token, path, self.server)
             if not token:
                 return
 
@@ -275,9 +276,14 @@ class Client:
         )
 
     def _make_fetcher(self) -> "Fetcher":
-        from kubelag.kube.discovery.fetch import Fetcher  # noqa: PLC0415 -- loads TLS
+        from kubelag.kube.discovery.fetch import (  # noqa: PLC0415 -- loads TLS
+            DISCOVERY_TIMEOUT_S,
+            Fetcher,
+        )
 
-        return Fetcher(self.session, self.server, self._keep)
+        # As client-go, whose discovery has a limit of its own only where there is no other.
+        timeout_s = self.settings.timeout_s or DISCOVERY_TIMEOUT_S
+        return Fetcher(self.session, self.server, self._keep, timeout_s=timeout_s)
 
     def _keep(self, path: str, accept: str, response: "Response") -> None:
         if self._store is not None:

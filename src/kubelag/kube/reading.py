@@ -5,7 +5,7 @@ next.
 """
 
 from kubelag.errors import KubelagError, TransportError, UsageError
-from kubelag.kube.answers import document_of, error_of
+from kubelag.kube.answers import document_of, error_of, next_page
 from kubelag.kube.query import quote, with_query
 from kubelag.kube.record import Record
 from kubelag.kube.session import Ask
@@ -138,19 +138,19 @@ def _ask(resource: "Resource", query: Query, *, name: str = "", token: str = "")
 def _pieces(
     client: "Client", query: Query, target: _Target, answer: "Response | TransportError"
 ) -> "Iterator[Finding]":
+    token = ""
     while True:
         try:
             document = _document(client, target.ask, answer)
+            token = next_page(document, token, target.ask.path, client.server)
         except KubelagError as error:
             if not (query.ignore_not_found and getattr(error, "status", 0) == _NOT_FOUND):
                 yield error
             return
         yield Piece(resource=target.resource, document=document, is_named=target.is_named)
-        metadata = document.get("metadata")
-        token = metadata.get("continue") if isinstance(metadata, dict) else None
         if not token or target.is_named:
             return
-        target = target.but(ask=_ask(target.resource, query, token=str(token)))
+        target = target.but(ask=_ask(target.resource, query, token=token))
         answer = client.session.send_all([target.ask], client.settings.timeout_s)[0]
 
 

@@ -52,7 +52,9 @@ def _is_whole(found: Snapshot) -> bool:
 def _write(make_store: MakeStore, policy: str, number: int) -> None:
     store = make_store(policy=policy, at_s=NOW_S + 10)
     body = b"x" * (1000 + number)
-    store.put(f"{SERVER}/apis?timeout=32s", Response(status=200, headers={"etag": "E"}, body=body), "a")
+    store.put(
+        f"{SERVER}/apis?timeout=32s", Response(status=200, headers={"etag": "E"}, body=body), "a"
+    )
     store.save(generation(number))
     store.flush()
     if store.troubles:

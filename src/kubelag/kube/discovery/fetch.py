@@ -63,6 +63,7 @@ class Fetcher:
         session: Sends.
         server: The server's URL as the kubeconfig spells it.
         keep: Told every answer that an HTTP cache may hold.
+        timeout_s: For a round of requests side by side, and there are at most two.
         clock: Seconds since the epoch.
     """
 
@@ -71,11 +72,14 @@ class Fetcher:
         session: "Session",
         server: str,
         keep: "Keep",
+        *,
+        timeout_s: float = DISCOVERY_TIMEOUT_S,
         clock: "Callable[[], float]" = time.time,
     ) -> None:
         self._session = session
         self._server = server
         self._keep = keep
+        self._timeout_s = timeout_s
         self._clock = clock
 
     def fetch(self, last: Snapshot | None = None) -> Snapshot:
@@ -136,7 +140,7 @@ class Fetcher:
 
     def _parts(self, last: Snapshot | None) -> list[Part]:
         asks = [self._ask(path, last) for path in PATHS]
-        answers = self._session.send_all(asks, DISCOVERY_TIMEOUT_S)
+        answers = self._session.send_all(asks, self._timeout_s)
         parts = []
         for path, ask, answer in zip(PATHS, asks, answers, strict=True):
             if isinstance(answer, TransportError):
@@ -173,7 +177,7 @@ class Fetcher:
 
     def _resources(self, names: list[str]) -> "dict[str, GroupVersion]":
         asks = [Ask(path=_with_timeout(_path(name))) for name in names]
-        answers = self._session.send_all(asks, DISCOVERY_TIMEOUT_S) if asks else []
+        answers = self._session.send_all(asks, self._timeout_s) if asks else []
         found = {}
         for name, ask, answer in zip(names, asks, answers, strict=True):
             found[name] = self._group_version(name, answer)

@@ -56,21 +56,29 @@ class TlsSocket:
         sock: Connected; it is this object's from now on.
         context: Of `new_context`.
         server_name: The name that the certificate must have, and that is sent (SNI).
-
-    Raises:
-        TlsError: If the handshake fails.
-        OSError: If the connection does, or the socket's time is over.
     """
 
     def __init__(self, sock: "Socket", context: "Any", server_name: str) -> None:  # noqa: ANN401 - as above
         self._sock = sock
         if _HAS_CORE:
             self._tls = context._wrap_socket(sock, False, server_name)  # noqa: SLF001, FBT003 - as above
-            self._tls.do_handshake()
         else:
             self._tls = self._sock = context.wrap_socket(
-                sock, server_hostname=server_name, suppress_ragged_eofs=False
+                sock,
+                server_hostname=server_name,
+                do_handshake_on_connect=False,
+                suppress_ragged_eofs=False,
             )
+
+    def shake_hands(self) -> None:
+        """Do the handshake, or go on with it where the socket's time was over.
+
+        Raises:
+            TlsError: If it fails.
+            TimeoutError: If the socket's time is over; it may be tried again.
+            OSError: If the connection fails.
+        """
+        self._tls.do_handshake()
 
     @property
     def protocol(self) -> str | None:

@@ -4,7 +4,7 @@ import time
 
 from kubelag.errors import TransportError
 from kubelag.kube.record import Record
-from kubelag.kube.transport.events import Phase
+from kubelag.kube.transport.events import Phase, Waiting
 from kubelag.kube.transport.messages import (
     Broken,
     Data,
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from kubelag.kube.transport.messages import Conversation
 
 _READ_BYTES = 256 * 1024
+_SIGN_S = 1.0
+"""How long nothing may come before somebody is told that we wait. Arbitrary: when people begin to
+wonder."""
 
 
 class Limits(Record):
@@ -155,7 +158,7 @@ class Connection:
         limits: Limits,
         deliver: "Callable[[Job, Outcome], None]",
     ) -> None:
-        data = self._read(limits)
+        data = self._read(limits, len(answers))
         for event in self._conversation.receive(data):
             answer = answers.get(event.stream)
             if answer is None:
@@ -174,17 +177,24 @@ class Connection:
                 deliver(answer.job, self._broken(event))
         self._flush()
 
-    def _read(self, limits: Limits) -> bytes:
-        left_s = limits.deadline_s - time.monotonic()
-        self.line.socket.settimeout(max(0.001, min(left_s, limits.silence_s)))
-        try:
-            return self.line.socket.recv(_READ_BYTES)
-        except TimeoutError as error:
-            waited_s = min(left_s, limits.silence_s)
-            raise TransportError(
-                f"{self._authority} gave no answer within {max(0.0, waited_s):.3g} s",
-                "look at the API server's load, or allow more with --request-timeout",
-            ) from error
+    def _read(self, limits: Limits, owed: int) -> bytes:
+        """What comes next; every second in which nothing does is told."""
+        began = time.monotonic()
+        end = min(limits.deadline_s, began + limits.silence_s)
+        while True:
+            left_s = end - time.monotonic()
+            self.line.socket.settimeout(max(0.001, min(left_s, _SIGN_S)))
+            try:
+                return self.line.socket.recv(_READ_BYTES)
+            except TimeoutError as error:
+                waited_s = time.monotonic() - began
+                if left_s > _SIGN_S:
+                    self._observe(Waiting(server=self._authority, waited_s=waited_s, answers=owed))
+                    continue
+                raise TransportError(
+                    f"{self._authority} gave no answer within {waited_s:.3g} s",
+                    "look at the API server's load, or allow more with --request-timeout",
+                ) from error
 
     def _collect(self, answer: _Answer, data: bytes, limits: Limits) -> None:
         answer.size_bytes += len(data)

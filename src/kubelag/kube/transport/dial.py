@@ -13,11 +13,12 @@ from kubelag.errors import TransportError
 from kubelag.kube.lean.sockets import connect_error, look_up, new_socket, numeric, set_no_delay
 from kubelag.kube.lean.tls import TlsError, TlsSocket
 from kubelag.kube.record import Record
-from kubelag.kube.transport.events import Phase, no_observer
+from kubelag.kube.transport.events import Phase, Waiting, no_observer
 from kubelag.kube.transport.tls import HTTP1, HTTP2, TlsSettings, handshake_error, make_context
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from socket import socket as Socket  # noqa: N812 - a class
     from typing import Any
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from kubelag.kube.transport.endpoint import Endpoint
     from kubelag.kube.transport.events import Observer, PhaseKind
 
+_SIGN_S = 1.0
+"""How long nothing may happen before somebody is told that we wait. Arbitrary."""
 HEAD_START_S = 0.3
 """How long an address is tried before the next one is tried beside it. Go's `net.Dialer` waits as
 long (`FallbackDelay`)."""
@@ -118,7 +121,8 @@ class Dialer:
 
     def _reach(self, first: "Endpoint", connection: int, deadline: float) -> "tuple[Socket, str]":
         addresses = self._addresses(first, connection, deadline)
-        race = _Race(addresses, self._teller("connect", connection))
+        beat = self._beat(first)
+        race = _Race(addresses, self._teller("connect", connection), beat)
         sock = race.run(deadline)
         if sock is not None:
             return sock, race.winner
@@ -175,8 +179,8 @@ class Dialer:
         if settings is None:
             raise AssertionError
         try:
-            _limit(sock, deadline)
             wrapped = TlsSocket(sock, context, settings.server_name)
+            self._shake_hands(wrapped, deadline)
         except TlsError as error:
             tell(began, str(error.reason or error), is_failure=True)
             raise handshake_error(error, host, settings) from error
@@ -190,6 +194,28 @@ class Dialer:
         protocol = wrapped.protocol or HTTP1
         tell(began, f"{wrapped.version} {protocol}", is_failure=False)
         return Line(socket=wrapped, protocol=protocol, address=address)
+
+    def _shake_hands(self, sock: TlsSocket, deadline: float) -> None:
+        beat = self._beat(self.route.server)
+        while True:
+            left_s = deadline - time.monotonic()
+            sock.settimeout(max(0.001, min(left_s, _SIGN_S)))
+            try:
+                return sock.shake_hands()
+            except TimeoutError:
+                if left_s <= _SIGN_S:
+                    raise
+                beat()
+
+    def _beat(self, to: "Endpoint") -> "Callable[[], None]":
+        """What tells, every second, that a connection is still being made."""
+        began = time.monotonic()
+
+        def beat() -> None:
+            waited_s = time.monotonic() - began
+            self._observe(Waiting(server=to.authority, waited_s=waited_s, answers=0))
+
+        return beat
 
     def _teller(self, kind: "PhaseKind", connection: int) -> "_Tell":
         return _Tell(self._observe, kind, connection)
@@ -217,9 +243,12 @@ class _Tell:
 class _Race:
     """Tries addresses one beside the other, a head start apart; the first to connect wins."""
 
-    def __init__(self, addresses: "list[tuple[Any, ...]]", tell: _Tell) -> None:
+    def __init__(
+        self, addresses: "list[tuple[Any, ...]]", tell: _Tell, beat: "Callable[[], None]"
+    ) -> None:
         self._waiting = list(addresses)
         self._tell = tell
+        self._beat = beat
         self._running: dict[int, tuple[Socket, str, int]] = {}
         self._failed: list[str] = []
         self._poll = select.poll()
@@ -269,6 +298,9 @@ class _Race:
         wait_s = min(left_s, HEAD_START_S) if self._waiting else left_s
         if not self._running:
             return None
+        if wait_s > _SIGN_S:
+            self._beat()
+            wait_s = _SIGN_S
         for fd, _ in self._poll.poll(max(0.0, wait_s * 1000)):
             self._poll.unregister(fd)
             code = connect_error(self._running[fd][0])

@@ -51,9 +51,21 @@ class RequestDone(Record):
     why: str = ""
 
 
+class Waiting(Record):
+    """Another second has passed in which nothing came; so that somebody can be told."""
+
+    server: str
+    """`HOST:PORT`."""
+    waited_s: float
+    """Since the last sign of life."""
+    answers: int
+    """How many answers are still owed; 0 while a connection is being made."""
+
+
 if TYPE_CHECKING:
-    Observer = Callable[[Phase | RequestDone], None]
+    Event = Phase | RequestDone | Waiting
+    Observer = Callable[[Event], None]
 
 
-def no_observer(_event: "Phase | RequestDone") -> None:
+def no_observer(_event: "Event") -> None:
     """Looks away."""
