@@ -158,25 +158,28 @@ class Discovery:
 
     def settle(self) -> None:
         """Do what nobody waits for: renew what is old, and write what is new to the cache."""
-        if not self._manner.may_write:
-            return
+        store = self._store
+        if store is None or not self._manner.may_write:
+            return  # nobody would ever read it
         if self._begun is not None:
             self._finish(self._begun)
         elif not self._is_settled:
             self.refresh()
         elif self._snapshot is not None and self._snapshot_due():
             self._take(self._ask().renew(self._snapshot, self._snapshot_due()))
-        if self._store is not None:
-            if self._needs_sweep:
-                self._sweep(self._store)
-            self._store.flush()
+        if self._needs_sweep:
+            self._sweep(store)
+        store.flush()
         self._is_written = True
 
     @property
     def has_work_left(self) -> bool:
         """Whether `settle` has something to do."""
-        is_done = self._is_written and self._is_settled and self._begun is None
-        return self._manner.may_write and (self._needs_sweep or not is_done)
+        if self._store is None or not self._manner.may_write:
+            return False
+        return self._needs_sweep or not (
+            self._is_written and self._is_settled and self._begun is None
+        )
 
     def _sweep(self, store: "Store") -> None:
         """After a crash, what it left of kubectl's files is removed, and written anew."""
