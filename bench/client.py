@@ -266,7 +266,7 @@ def _ratio(values: Sequence[float]) -> str:
 def main() -> None:
     """Run it all, print and save."""
     arguments = parser(__doc__, rounds=20)
-    arguments.add_argument("--quick", action="store_true", help="few rounds, about two minutes")
+    arguments.add_argument("--quick", action="store_true", help="few rounds, two to three minutes")
     arguments.add_argument("--python", help=f"has kubernetes, kr8s (or {PYTHON_VARIABLE})")
     options = arguments.parse_args()
     end_cleanly()

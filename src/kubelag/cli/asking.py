@@ -3,7 +3,7 @@
 import sys
 import time
 
-from kubelag.kube.transport.events import no_observer
+from kubelag.errors import KubelagError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class asking:  # noqa: N801 - used as a function; contextlib would take a millis
         self._recorder = _recorder(args)
         self._patience = None if self._recorder is not None else _patience()
         self._has_timings = args.timings
-        self._client = client_of(args, self._recorder or self._patience or no_observer)
+        self._client = client_of(args, self._recorder or self._patience)
 
     def __enter__(self) -> "Client":
         return self._client
@@ -39,16 +39,19 @@ class asking:  # noqa: N801 - used as a function; contextlib would take a millis
         error: BaseException | None,
         traceback: "TracebackType | None",
     ) -> None:
-        sys.stdout.flush()
         if self._patience is not None:
             self._patience.clear()
         if self._recorder is not None:
             self._recorder.clear()
             if self._has_timings:
                 print(self._recorder.table(time.perf_counter_ns()), file=sys.stderr)
-        from kubelag.cli.behind import settle_behind  # noqa: PLC0415 -- as above
+        if isinstance(error, KubelagError | None):
+            from kubelag.cli.behind import settle_behind  # noqa: PLC0415 -- as above
 
-        settle_behind(self._client)
+            sys.stdout.flush()
+            settle_behind(self._client)
+        else:  # Ctrl-C, or a bug: nothing goes on behind anybody's back
+            self._client.forget_connections()
 
 
 def _recorder(args: "Options") -> "Recorder | None":

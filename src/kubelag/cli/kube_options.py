@@ -2,7 +2,6 @@
 
 from kubelag.cli.flags import Option
 from kubelag.errors import UsageError
-from kubelag.kube.transport.events import no_observer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -132,7 +131,7 @@ def overrides_of(args: "Options") -> "Overrides":
     )
 
 
-def client_of(args: "Options", observe: "Observer" = no_observer) -> "Client":
+def client_of(args: "Options", observe: "Observer | None" = None) -> "Client":
     """The client that the options ask for.
 
     Raises:

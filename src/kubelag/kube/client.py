@@ -11,7 +11,6 @@ from kubelag.kube.discovery.service import Discovery, Manner
 from kubelag.kube.kubeconfig import choose_kubeconfig
 from kubelag.kube.overrides import Overrides
 from kubelag.kube.record import Record
-from kubelag.kube.transport.events import no_observer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,7 +72,7 @@ class Client:
         overrides: Overrides | None = None,
         *,
         settings: Settings | None = None,
-        observe: "Observer" = no_observer,
+        observe: "Observer | None" = None,
         env: "Mapping[str, str] | None" = None,
         **config: "Any",  # noqa: ANN401 - the fields of Overrides, which checks them
     ) -> None:
@@ -291,5 +290,7 @@ class Client:
 
     def _make_session(self) -> "Session":
         from kubelag.kube.connecting import connect  # noqa: PLC0415 -- loads TLS
+        from kubelag.kube.transport.events import no_observer  # noqa: PLC0415 -- the same
 
-        return connect(self.kubeconfig, self._env, self.settings.user_agent, self._observe)
+        observe = self._observe or no_observer
+        return connect(self.kubeconfig, self._env, self.settings.user_agent, observe)

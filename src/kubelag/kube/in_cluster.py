@@ -18,6 +18,7 @@ def in_cluster_entries(
     env: "Mapping[str, str]", service_account: str
 ) -> "tuple[Entry, Entry, Entry] | None":
     """Context, cluster and user as a kubeconfig would have them; None outside a pod."""
+    service_account = service_account or SERVICE_ACCOUNT
     host, port = env.get("KUBERNETES_SERVICE_HOST"), env.get("KUBERNETES_SERVICE_PORT")
     token, authority = f"{service_account}/token", f"{service_account}/ca.crt"
     if not (host and port and os.path.isfile(token)):  # noqa: PTH113 -- paths are text throughout

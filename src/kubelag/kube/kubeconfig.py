@@ -15,7 +15,6 @@ against real `kubectl` of 1.20, 1.27 and 1.33:
 import os
 
 from kubelag.errors import KubeconfigError
-from kubelag.kube.in_cluster import SERVICE_ACCOUNT, in_cluster_entries
 from kubelag.kube.kubeconfig_file import ConfigFile, read_config_file
 from kubelag.kube.overrides import NO_SECRET, Overrides, overrides_of
 from kubelag.kube.record import Record, hidden
@@ -130,7 +129,7 @@ def load_kubeconfig(
     env: "Mapping[str, str]",
     *,
     working_directory: str | None = None,
-    service_account: str = SERVICE_ACCOUNT,
+    service_account: str = "",
 ) -> Kubeconfig:
     """What kubectl would use for this command line in this environment.
 
@@ -152,7 +151,7 @@ def choose_kubeconfig(
     env: "Mapping[str, str]",
     *,
     working_directory: str | None = None,
-    service_account: str = SERVICE_ACCOUNT,
+    service_account: str = "",
 ) -> Kubeconfig:
     """What kubectl would use with these overrides in this environment.
 
@@ -161,7 +160,7 @@ def choose_kubeconfig(
         env: Where KUBECONFIG, HOME and a pod's variables are looked for.
         working_directory: What relative paths in overrides and environment start from; the
             process's where None.
-        service_account: Where a pod finds its own.
+        service_account: Where a pod finds its own; empty for the usual place.
 
     Raises:
         KubeconfigError: If a file that must exist is missing, a file cannot be read or is
@@ -172,6 +171,8 @@ def choose_kubeconfig(
     name = overrides.context or merged.current_context
     entries = _entries(overrides, merged, name, files)
     if not (merged.clusters or merged.users or merged.contexts or overrides.server):
+        from kubelag.kube.in_cluster import in_cluster_entries  # noqa: PLC0415 -- in pods only
+
         entries = in_cluster_entries(env, service_account) or entries
     context, cluster, user = entries
     default_server = env.get("KUBERNETES_MASTER") or DEFAULT_SERVER

@@ -7,8 +7,25 @@ one clock that strace, a client's debug log and our own samples share.
 from dataclasses import dataclass
 from typing import Literal
 
+from kubelag.model.units import counted, seconds
+
 LookState = Literal["looked", "could_not_look", "not_asked"]
 CacheState = Literal["cold", "warm", "expired", "unwritable", "dangling_link", "unknown"]
+PhaseKind = Literal[
+    "credential", "dns", "connect", "proxy", "tls", "wait", "server", "transfer", "cache"
+]
+
+_PHASE_TITLES: tuple[tuple[PhaseKind, str], ...] = (
+    ("credential", "credential plugin"),
+    ("dns", "name look-up"),
+    ("connect", "connect"),
+    ("proxy", "proxy"),
+    ("tls", "TLS"),
+    ("wait", "asked to wait"),
+    ("server", "server"),
+    ("transfer", "transfer"),
+)
+_SUCCESS = range(200, 300)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,6 +263,61 @@ class Machine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OwnPhase:
+    """One stretch of a request by kubelag's own client, by its monotonic clock."""
+
+    kind: PhaseKind
+    """`server`: from the request's last byte to the answer's first. `transfer`: from there to the
+    answer's last. `wait`: the server asked for patience (Retry-After)."""
+    took_ns: int
+    detail: str = ""
+    """The name looked up, the address, the TLS version, the plugin's program; redacted."""
+    is_failure: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnRequest:
+    """One of the command's requests, sent once more by kubelag's own client."""
+
+    verb: str
+    url: str
+    """As the client's log has it, redacted."""
+    status: int | None
+    """None where no whole answer came; the observer's look says why."""
+    took_ns: int
+    """From when it was handed to kubelag's client to the end of the answer."""
+    phases: tuple[OwnPhase, ...] = ()
+    """In the order in which they ended; a plugin's run and each address tried among them."""
+
+    @property
+    def has_succeeded(self) -> bool:
+        """Whether the server gave what was asked for."""
+        return self.status in _SUCCESS
+
+    def spent_ns(self, kind: PhaseKind) -> int:
+        """The time in phases of one kind, summed."""
+        return sum(phase.took_ns for phase in self.phases if phase.kind == kind)
+
+    @property
+    def outline(self) -> str:
+        """For example `connect 0.21 ms, TLS 1.62 ms, server 1.51 s, transfer 0.10 ms`."""
+        parts = [
+            f"{title} {seconds(self.spent_ns(kind))}{self._failures(kind)}"
+            for kind, title in _PHASE_TITLES
+            if any(phase.kind == kind for phase in self.phases)
+        ]
+        if self.status is not None and not self.has_succeeded:
+            parts.append(f"HTTP {self.status}")
+        return ", ".join(parts)
+
+    def _failures(self, kind: PhaseKind) -> str:
+        tried = [phase.is_failure for phase in self.phases if phase.kind == kind]
+        return (
+            f" ({sum(tried)} of {counted(len(tried), 'try', 'tries')} failed)" if any(tried) else ""
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """Everything that was seen in one observed run."""
 
@@ -269,6 +341,8 @@ class Evidence:
     host: tuple[HostSample, ...] = ()
     credential_plugin: str | None = None
     """Program of the kubeconfig user's exec plugin, where there is one."""
+    own_request: OwnRequest | None = None
+    """What became of one of the requests with kubelag's own client; None where it sent none."""
 
     def look(self, observer: str) -> Look | None:
         """What the named observer said of itself, None where it was never asked."""

@@ -52,8 +52,8 @@ class Index(Record):
 def this_boot() -> str:
     """The id of the running boot; empty where the kernel tells none."""
     try:
-        with open(_BOOT_ID, encoding="ascii") as file:  # noqa: PTH123 - pathlib costs an import
-            return file.read().strip()
+        with open(_BOOT_ID, "rb") as file:  # noqa: PTH123 - pathlib costs an import, as text does
+            return file.read().decode().strip()
     except (OSError, ValueError):
         return ""
 

@@ -206,15 +206,6 @@ class Fetcher:
         return found.but(resources=resources, until_s=self._clock() + FAILED_S)
 
 
-def group_versions_due(snapshot: Snapshot, now_s: float) -> list[str]:
-    """Those that failed, and have been left alone long enough."""
-    return [
-        one.name
-        for one in snapshot.group_versions.values()
-        if one.state in {"failed", "stale"} and one.until_s <= now_s
-    ]
-
-
 def _known_part(path: str, last: Snapshot) -> Part:
     """What was known, since the server says that it still holds."""
     is_core = path == "/api"

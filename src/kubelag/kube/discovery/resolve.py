@@ -107,13 +107,14 @@ def resolve(asked: str, rows: "Sequence[Row]", groups: "Sequence[Group]") -> Res
 
 
 def expand_category(asked: str, rows: "Sequence[Row]", groups: "Sequence[Group]") -> list[Resource]:
-    """The resources of a category such as `all`, each once, in its group's preferred version."""
-    preferred = {(group.name, group.preferred) for group in groups}
-    return [
-        resource_of(row)
-        for row in rows
-        if asked in row[6] and (row[0].rpartition("/")[0], row[0].rpartition("/")[2]) in preferred
-    ]
+    """The resources of a category such as `all`, each once.
+
+    As if each had been asked for by name and group: some are in no preferred version (`cronjobs`
+    were not, up to 1.20). Source: `replaceAliases` of cli-runtime's builder.
+    """
+    names = dict.fromkeys((row[1], _group(row)) for row in rows if asked in row[6])
+    found = (resolve(f"{name}.{group}" if group else name, rows, groups) for name, group in names)
+    return [one for one in found if one is not None]
 
 
 def _readings(asked: str, rows: "Sequence[Row]") -> "Iterator[Iterable[Row]]":

@@ -17,7 +17,6 @@ from kubelag.kube.discovery.resolve import (
     rows_of,
 )
 from kubelag.kube.record import Record
-from kubelag.kube.transport.events import Phase, no_observer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,7 +85,7 @@ class Discovery:
         server: str,
         store: "Store | None",
         fetcher: "Callable[[], Fetcher]",
-        observe: "Observer" = no_observer,
+        observe: "Observer | None" = None,
         *,
         manner: "Manner | None" = None,
         clock: "Callable[[], float]" = time.time,
@@ -104,6 +103,7 @@ class Discovery:
         self._is_settled = True
         self._is_written = True
         self._needs_sweep = False
+        self._has_due = False
         self._asked_at_s = 0.0
         self._unknown: dict[str, float] = {}
 
@@ -165,8 +165,8 @@ class Discovery:
             self._finish(self._begun)
         elif not self._is_settled:
             self.refresh()
-        elif self._snapshot is not None and self._snapshot_due():
-            self._take(self._ask().renew(self._snapshot, self._snapshot_due()))
+        elif self._has_due:
+            self._renew_due(store)
         if self._needs_sweep:
             self._sweep(store)
         store.flush()
@@ -233,6 +233,8 @@ class Discovery:
         self._tell_read(began_ns, "kubelag's own index")
         if not self._is_usable(index.fetched_s):
             return None
+        failed = [one for one in index.not_ok.values() if one.state != "empty"]
+        self._has_due = any(one.until_s <= self._clock() for one in failed)
         return View(rows=index.rows, groups=index.groups, not_ok=index.not_ok)
 
     def _is_usable(self, fetched_s: float) -> bool:
@@ -247,11 +249,15 @@ class Discovery:
         self._tell_read(began_ns, "kubectl's files" if snapshot is not None else "nothing usable")
         if snapshot is None or not self._is_usable(snapshot.fetched_s):
             return None
-        if any(one.state != "ok" for one in snapshot.group_versions.values()):
-            snapshot = self._ask().renew(snapshot, self._due(snapshot))
+        if due := snapshot.due(self._clock()):
+            snapshot = self._ask().renew(snapshot, due)
         return self._view_of(snapshot)
 
     def _tell_read(self, began_ns: int, what: str) -> None:
+        if self._observe is None:
+            return
+        from kubelag.kube.transport.events import Phase  # noqa: PLC0415 -- only for who listens
+
         ended_ns = time.perf_counter_ns()
         self._observe(Phase(kind="cache", began_ns=began_ns, ended_ns=ended_ns, detail=what))
 
@@ -277,13 +283,13 @@ class Discovery:
         rows = [row for one in known.values() for row in rows_of(one)]
         return View(rows=rows, groups=snapshot.groups, not_ok=not_ok)
 
-    def _snapshot_due(self) -> list[str]:
-        return self._due(self._snapshot) if self._snapshot is not None else []
-
-    def _due(self, snapshot: "Snapshot") -> list[str]:
-        from kubelag.kube.discovery.fetch import group_versions_due  # noqa: PLC0415 -- loads TLS
-
-        return group_versions_due(snapshot, self._clock())
+    def _renew_due(self, store: "Store") -> None:
+        """Ask once more for what failed a while ago."""
+        snapshot = self._snapshot or store.snapshot()
+        due = snapshot.due(self._clock()) if snapshot is not None else []
+        if snapshot is not None and due:
+            self._view = self._view_of(self._ask().renew(snapshot, due))
+        self._has_due = False
 
     def _ask(self) -> "Fetcher":
         if self._fetcher is None:

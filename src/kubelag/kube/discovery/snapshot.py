@@ -68,3 +68,11 @@ class Snapshot(Record):
     """By name, in the order of the groups and their versions. Every version of `groups` is here."""
     etags: "Mapping[str, str]"
     """By path (`/api`, `/apis`), of aggregated documents; empty where the server gave none."""
+
+    def due(self, now_s: float) -> "list[str]":
+        """Group-versions that failed, and have been left alone long enough."""
+        return [
+            one.name
+            for one in self.group_versions.values()
+            if one.state in {"failed", "stale"} and one.until_s <= now_s
+        ]
