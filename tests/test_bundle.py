@@ -20,6 +20,8 @@ from kubelag.model.evidence import (
     HostSample,
     Look,
     Machine,
+    OwnPhase,
+    OwnRequest,
     Process,
     Request,
     Run,
@@ -79,6 +81,13 @@ EVIDENCE = Evidence(
             memory_total_bytes=2,
             disks=(DISK,),
         ),
+    ),
+    own_request=OwnRequest(
+        verb="GET",
+        url="https://h/api/v1/nodes",
+        status=200,
+        took_ns=9,
+        phases=(OwnPhase(kind="tls", took_ns=7, detail="TLSv1.3"),),
     ),
 )
 TRIAL = Trial(
@@ -301,6 +310,16 @@ def test_a_newer_format_asks_for_a_newer_kubelag(saved: Path) -> None:
     (saved / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(BundleError, match=r"written by kubelag 9\.9.*upgrade kubelag"):
         bundle.load(saved)
+
+
+def test_a_bundle_from_before_kubelag_had_a_client_is_loaded(saved: Path) -> None:
+    def without_it(data: bytes) -> bytes:
+        return json.dumps(
+            {k: v for k, v in json.loads(data).items() if k != "own_request"}
+        ).encode()
+
+    forge(saved, "evidence.json", without_it)
+    assert bundle.load(saved).evidence == dataclasses.replace(EVIDENCE, own_request=None)
 
 
 def test_a_file_name_that_is_no_utf8_survives(place: Path) -> None:

@@ -29,7 +29,7 @@ from kubelag.causes.cpu_throttled import CpuThrottled
 from kubelag.causes.credential_plugin_slow import CredentialPluginSlow
 from kubelag.causes.discovery_cache_fsync import DiscoveryCacheFsync
 from kubelag.causes.memory_pressure import MemoryPressure
-from kubelag.model.evidence import Client, Evidence, Look
+from kubelag.model.evidence import Client, Evidence, Look, OwnPhase, OwnRequest
 from kubelag.model.units import seconds
 from kubelag.model.verdict import Judgement
 from kubelag.timeline.attribute import attribute
@@ -206,6 +206,70 @@ def test_a_slow_server_is_suspected_by_its_typical_request() -> None:
     judgement = judged(ApiServerSlow(), evidence(1250 * MS, requests=asked))
     assert judgement.standing == "suspected"
     assert "4.0 answers waited for in series" in judgement.arithmetic
+
+
+def own(status: int | None = 200, **took_ns: int) -> OwnRequest:
+    """A request by kubelag's own client, with these phases."""
+    phases = [OwnPhase(kind=kind, took_ns=took) for kind, took in took_ns.items()]  # type: ignore[arg-type]
+    return OwnRequest(verb="GET", url="/x", status=status, took_ns=S, phases=tuple(phases))
+
+
+def slow_server(asked: int, **changes: object) -> Evidence:
+    """Requests of 300 ms one after the other, and two quick ones."""
+    slow = tuple(request(f"/api/v1/nodes/{i}", i * 300 * MS, 300 * MS) for i in range(asked))
+    quick = (request("/api", 0, 5 * MS), request("/apis", 0, 5 * MS))
+    return replace(evidence(asked * 300 * MS, requests=(*slow, *quick)), **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("asked", [1, 5], ids=["one slow answer", "all of them"])
+def test_an_own_client_that_waited_too_speaks_for_the_server_and_changes_no_figure(
+    asked: int,
+) -> None:
+    alone = judged(ApiServerSlow(), slow_server(asked))
+    waited = judged(ApiServerSlow(), slow_server(asked, own_request=own(server=310 * MS)))
+    (fact,) = [one for one in waited.facts if one.observer == "own_request"]
+    assert fact.text == (
+        "kubelag's own client waited 310 ms for the answer to GET /x too, "
+        "so it is not kubectl 1.20.2 alone"
+    )
+    assert replace(waited, facts=alone.facts) == alone
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [None, own(server=2 * MS), own(403, server=S), own(None, server=S), own(connect=S)],
+    ids=["not sent", "quick", "refused", "unanswered", "the way was slow"],
+)
+def test_an_own_client_that_did_not_wait_for_the_answer_speaks_for_nothing(
+    seen: OwnRequest | None,
+) -> None:
+    judgement = judged(ApiServerSlow(), slow_server(5, own_request=seen))
+    assert judgement.standing == "suspected"
+    assert not [fact for fact in judgement.facts if fact.observer == "own_request"]
+
+
+def test_an_own_client_alone_accuses_no_server() -> None:
+    seen = evidence(
+        S, requests=(request("/api/v1/nodes", 0, 5 * MS),), own_request=own(server=9 * S)
+    )
+    assert judged(ApiServerSlow(), seen).standing == "ruled_out"
+
+
+@pytest.mark.parametrize(("took_ns", "is_told"), [(2 * S, True), (5 * MS, False)])
+def test_what_the_plugin_took_our_own_client_is_told_where_it_took_long(
+    took_ns: int, *, is_told: bool
+) -> None:
+    seen = evidence(
+        2500 * MS,
+        credential_plugin="aws",
+        processes=(
+            process(1, None, "/usr/bin/kubectl", 0, 2500 * MS),
+            process(2, 1, "/usr/bin/aws", 100 * MS, 2000 * MS),
+        ),
+        own_request=own(credential=took_ns),
+    )
+    texts = [fact.text for fact in judged(CredentialPluginSlow(), seen).facts]
+    assert ("kubelag's own client waited 2.00 s for aws too" in texts) == is_told
 
 
 def test_a_quota_is_suspected_by_its_throttled_time() -> None:

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from evidence import MS, START, S, call, evidence, incident
+from evidence import MS, START, S, call, evidence, incident, request
 from kubelag.engine import explain as loop
 from kubelag.engine.explain import Explained, Wish, explain
 from kubelag.engine.setting import Setting
 from kubelag.experiments import scratch
 from kubelag.launch.child import Child
-from kubelag.model.evidence import Evidence, Run
+from kubelag.model.evidence import Evidence, Request, Run
 from kubelag.model.experiment import Trial
 from program import fake_kubectl
 
@@ -55,6 +55,14 @@ class World:
         self.settings: list[Setting] = []
         self.cold: list[bool] = []
         self.proofs = 0
+        self.sent: list[Request] = []
+        self.is_interrupted = False
+
+    def send(self, _setting: Setting, found: Evidence, asked: Request) -> Evidence:
+        if self.is_interrupted:
+            raise KeyboardInterrupt
+        self.sent.append(asked)
+        return found
 
     def observe(self, setting: Setting, manner: Any, *, shown: Any, cold: bool) -> Evidence:
         assert manner.depth == ("files" if self.settings else "narrow")
@@ -87,6 +95,7 @@ def play(home: Path, monkeypatch: pytest.MonkeyPatch) -> Play:
     def run(world: World, line: str = "get nodes", **wish: Any) -> Explained:
         monkeypatch.setattr(loop, "observe", world.observe)
         monkeypatch.setattr(loop, "prove", world.prove)
+        monkeypatch.setattr(loop, "with_own_request", world.send)
         argv = (str(home / "kubectl"), *line.split())
         teller = wish.pop("teller", Teller())
         return explain(Wish(argv=argv, env=env, **wish), teller)
@@ -212,3 +221,60 @@ def test_nothing_is_left_beside_the_users_cache(play: Play, home: Path) -> None:
 def test_what_a_user_typed_is_not_shown_with_its_environment(home: Path) -> None:
     wish = Wish(argv=("kubectl",), env={"SECRET": "planted", "HOME": str(home)})
     assert "planted" not in repr(wish)
+
+
+LISTED = request("/api/v1/nodes?limit=500", 9 * MS, 5 * MS)
+
+
+def quick() -> Evidence:
+    """A run without anything slow, and with one request for a list."""
+    return evidence(50 * MS, requests=(LISTED,))
+
+
+def test_the_request_is_sent_once_more_by_our_own_client_even_where_nothing_is_slow(
+    play: Play,
+) -> None:
+    world, teller = World(quick()), Teller()
+    play(world, teller=teller)
+    assert world.sent == [LISTED]
+    assert teller.stages == ["watching one run", "watching one request by kubelag's own client"]
+
+
+@pytest.mark.parametrize(
+    ("found", "line", "wish", "why"),
+    [
+        (quick(), "get nodes", {"prove": False}, "nothing is to be run again"),
+        (
+            replace(quick(), repeatable=False, repeatable_why="delete may change the cluster"),
+            "delete pod x",
+            {"once": True},
+            "nothing is run again, since delete may change the cluster",
+        ),
+        (
+            replace(quick(), run=replace(quick().run, exit_code=None, signal=9)),
+            "get nodes",
+            {},
+            "the command was ended early",
+        ),
+        (quick(), "version --client", {}, "the command talks to no server"),
+        (evidence(50 * MS), "get nodes", {}, "the client's log names no request for an object"),
+        (quick(), "get nodes", {"budget_s": 0.001}, "it would take longer than the budget"),
+    ],
+    ids=["not wanted", "changes", "killed", "offline", "asks for nothing", "no time"],
+)
+def test_it_is_not_sent_where_nothing_may_be_run_again_or_nothing_was_asked_for(
+    play: Play, found: Evidence, line: str, wish: dict[str, Any], why: str
+) -> None:
+    world = World(found)
+    look = play(world, line, **wish).judged.case.evidence.look("own_request")
+    assert world.sent == []
+    assert look is not None
+    assert (look.state, look.how) == ("not_asked", why)
+
+
+def test_ctrl_c_in_our_own_request_ends_it_all_with_what_was_found(play: Play) -> None:
+    world = World(replace(incident(), cold=False))
+    world.is_interrupted = True
+    explained = play(world, cold=True)
+    assert explained.is_interrupted
+    assert (explained.judged.case.evidence.own_request, world.proofs) == (None, 0)

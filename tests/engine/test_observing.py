@@ -9,9 +9,15 @@ import pytest
 
 from evidence import MS, START, S, call, evidence, request, without
 from kubelag.engine import observing
-from kubelag.engine.observing import Manner, needs_depth, observe
+from kubelag.engine.observing import (
+    Manner,
+    needs_depth,
+    observe,
+    target_of,
+    with_own_request,
+)
 from kubelag.engine.setting import Setting, look_at
-from kubelag.model.evidence import Evidence, Run
+from kubelag.model.evidence import Evidence, Request, Run
 from kubelag.observe.recorders import Chosen
 from program import fake_kubectl
 
@@ -102,3 +108,35 @@ def test_a_run_without_explanation_is_worth_a_deeper_one() -> None:
 )
 def test_any_other_run_is_not(found: Evidence) -> None:
     assert not needs_depth(found)
+
+
+def test_the_slowest_request_for_an_object_or_a_list_is_the_one_to_send_again() -> None:
+    slow = request("/api/v1/pods?limit=500", 0, 2 * S)
+    quick = request("/api/v1/nodes/x", 3 * S, 5 * MS)
+    assert target_of(evidence(requests=(request("/apis", 0, 9 * S), slow, quick))) == slow
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        request("/api/v1", 0, S),
+        replace(request("/api/v1/nodes", 0, S), verb="POST"),
+        replace(request("/api/v1/nodes", 0, S), status=None),
+        request("/api/v1/nodes?watch=true", 0, S),
+        request("/api/v1/nodes?continue=abc&limit=500", 0, S),
+        request("/api/v1/namespaces/x/pods/y/log", 0, S),
+        request("/api/v1/nodes?token=REDACTED", 0, S),
+    ],
+    ids=["discovery", "changes", "unanswered", "endless", "a part", "a log", "redacted"],
+)
+def test_no_other_request_is_sent_again(asked: Request) -> None:
+    assert target_of(evidence(requests=(asked,))) is None
+
+
+def test_what_became_of_it_goes_into_the_evidence(setting: Setting) -> None:
+    """Its plugin speaks no version that there is: that is told, and nothing raised."""
+    found = with_own_request(setting, evidence(), request("/api/v1/nodes", 0, S))
+    look = found.look("own_request")
+    assert look is not None
+    assert look.state == "could_not_look"
+    assert look.how == "the exec plugin /opt/bin/login speaks v1"

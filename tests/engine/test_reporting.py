@@ -10,7 +10,7 @@ from kubelag.causes.catalogue import all_causes
 from kubelag.causes.contract import Case
 from kubelag.engine.reporting import judge, report_on
 from kubelag.experiments.statistics import paired
-from kubelag.model.evidence import ClientNote, Evidence, Run
+from kubelag.model.evidence import ClientNote, Evidence, OwnPhase, OwnRequest, Run
 from kubelag.model.experiment import Arm, Experiment, Trial
 from kubelag.model.remedy import Advice
 from kubelag.model.report import Report
@@ -147,11 +147,12 @@ def test_what_it_should_take_is_the_fastest_arm() -> None:
     "measured",
     [
         trial("request_bare", *FAST_NS),
+        trial("own_client", *FAST_NS),
         trial("cache_warm", *UNCHANGED_NS),
         trial("cache_warm", *FAST_NS, outcome="failed"),
         Trial(),
     ],
-    ids=["another command", "nothing saved", "failed", "nothing run"],
+    ids=["another command", "another program", "nothing saved", "failed", "nothing run"],
 )
 def test_where_nothing_was_faster_it_is_not_said(measured: Trial) -> None:
     assert report(incident(), measured).expected_s is None
@@ -231,3 +232,32 @@ def test_how_the_command_ended_is_kept(run: Run) -> None:
 
 def test_a_run_that_took_no_time_is_no_division_by_zero() -> None:
     assert report(evidence(0)).unexplained_share == 0
+
+
+OWN = OwnRequest(
+    verb="GET",
+    url="https://h/api/v1/nodes",
+    status=200,
+    took_ns=2 * S,
+    phases=(
+        OwnPhase(kind="connect", took_ns=210_000, detail="10.0.0.1:6443"),
+        OwnPhase(kind="tls", took_ns=1_620_000, detail="TLSv1.3"),
+        OwnPhase(kind="server", took_ns=1_510 * MS),
+        OwnPhase(kind="transfer", took_ns=100_000),
+    ),
+)
+
+
+def test_what_the_same_request_took_our_own_client_is_told() -> None:
+    found = report(replace(incident(), own_request=OWN))
+    assert (
+        "the same request by kubelag's own client, GET https://h/api/v1/nodes: "
+        "connect 0.21 ms, TLS 1.62 ms, server 1.51 s, transfer 0.10 ms"
+    ) in found.notes
+
+
+@pytest.mark.parametrize("own", [None, replace(OWN, status=None)], ids=["not sent", "unanswered"])
+def test_without_an_answer_to_our_own_client_nothing_is_told_of_it(own: OwnRequest | None) -> None:
+    assert not any(
+        "own client" in note for note in report(replace(incident(), own_request=own)).notes
+    )

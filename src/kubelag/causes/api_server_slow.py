@@ -6,7 +6,9 @@ What it is
 
 How it is told apart
     Requests are in flight for most of the time, each of them slow, the single bare request
-    (`get --raw`) too. The client's log cannot tell the server from the way to it.
+    (`get --raw`) too. The client's log cannot tell the server from the way to it. One of the
+    requests is sent once more by kubelag's own client, which tells connecting from waiting for the
+    answer: a server that keeps that client waiting too is not slow for this kubectl's sake.
 
 What it costs
     A legacy cold run waits for about four answers in series and the rest in parallel; a warm run
@@ -110,7 +112,7 @@ def _suspected(case: Case, count: int, typical_ns: int, waited_ns: int) -> Judge
             f"{seconds(waited_ns)} of waiting / {seconds(typical_ns)} a request = "
             f"{waited_ns / typical_ns:.1f} answers waited for in series"
         ),
-        facts=(_waited(case, waited_ns),),
+        facts=(_waited(case, waited_ns), *_waited_by_own_client(case)),
         experiments=("request_bare",),
         supporting=("own_client",),
         advice=(_ADVICE,),
@@ -138,7 +140,7 @@ def _one_slow_answer(case: Case, slowest: Request, took_ns: int, waited_ns: int)
         low_ns=case.exclusive_ns(DISCOVERY, TARGET),
         high_ns=case.union_ns(DISCOVERY, TARGET),
         arithmetic=f"the slowest request = {seconds(took_ns)}",
-        facts=(_waited(case, waited_ns),),
+        facts=(_waited(case, waited_ns), *_waited_by_own_client(case)),
         advice=(_ADVICE,),
         sources=_SOURCES,
     )
@@ -148,3 +150,15 @@ def _waited(case: Case, waited_ns: int) -> Fact:
     share = share_of(waited_ns, case.attribution.wall_ns)
     text = f"requests were waited for during {seconds(waited_ns)}, {share} of the wall time"
     return Fact(text=text, observer="debug_log")
+
+
+def _waited_by_own_client(case: Case) -> tuple[Fact, ...]:
+    """What speaks for the server: another client waited for the same answer too."""
+    own = case.evidence.own_request
+    if own is None or not own.has_succeeded or own.spent_ns("server") < SLOW_REQUEST_NS:
+        return ()
+    text = (
+        f"kubelag's own client waited {seconds(own.spent_ns('server'))} for the answer to "
+        f"{own.verb} {own.url} too, so it is not {case.client} alone"
+    )
+    return (Fact(text=text, observer="own_request"),)

@@ -95,6 +95,7 @@ def _suspected(case: Case, plugin: str, spent_ns: int) -> Judgement:
                 ),
                 observer="processes",
             ),
+            *_waited_by_own_client(case, plugin),
         ),
         experiments=("credential_static",),
         advice=(
@@ -109,3 +110,13 @@ def _suspected(case: Case, plugin: str, spent_ns: int) -> Judgement:
         ),
         sources=_SOURCES,
     )
+
+
+def _waited_by_own_client(case: Case, plugin: str) -> tuple[Fact, ...]:
+    """What the plugin took another client, whatever its answer was good for."""
+    own = case.evidence.own_request
+    spent_ns = own.spent_ns("credential") if own else 0
+    if not case.is_notable(spent_ns):
+        return ()
+    text = f"kubelag's own client waited {seconds(spent_ns)} for {plugin} too"
+    return (Fact(text=text, observer="own_request"),)

@@ -5,7 +5,14 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from kubelag.causes.catalogue import all_causes
-from kubelag.engine.observing import Manner, needs_depth, observe
+from kubelag.engine.observing import (
+    Manner,
+    needs_depth,
+    observe,
+    target_of,
+    with_own_request,
+    without_own_request,
+)
 from kubelag.engine.proving import Bench, prove
 from kubelag.engine.reporting import Judged, judge
 from kubelag.engine.setting import Setting, look_at, refuse_unsafe
@@ -90,6 +97,7 @@ def explain(wish: Wish, teller: Teller) -> Explained:
         try:
             if needs_depth(evidence) and not why_not_again:
                 evidence = _look_deeper(setting, scratch, teller, evidence)
+            evidence = _ask_by_own_client(wish, setting, teller, evidence)
         except KeyboardInterrupt:
             judged, trial = judge(evidence, all_causes()), Trial(stopped=INTERRUPTED)
             return Explained(judged=judged, trial=trial)
@@ -158,6 +166,36 @@ def _look_deeper(
     # A run that ended otherwise is another run: it explains nothing about the first.
     same_end = deeper.run.exit_code == evidence.run.exit_code
     return deeper if same_end and deeper.has_looked("syscalls") else evidence
+
+
+def _ask_by_own_client(
+    wish: Wish, setting: Setting, teller: Teller, evidence: Evidence
+) -> Evidence:
+    """One of the requests once more, where anything may be run again at all.
+
+    Raises:
+        KeyboardInterrupt: It was interrupted: then nothing more is to be run.
+    """
+    if why_not := _why_not_once_more(wish, setting, evidence):
+        return without_own_request(evidence, why_not)
+    request = target_of(evidence)
+    if request is None:
+        return without_own_request(evidence, "the client's log names no request for an object")
+    if wish.budget_s is not None and request.end_ns - request.start_ns > wish.budget_s * 1e9:
+        return without_own_request(evidence, "it would take longer than the budget")
+    teller.stage("watching one request by kubelag's own client")
+    return with_own_request(setting, evidence, request)
+
+
+def _why_not_once_more(wish: Wish, setting: Setting, evidence: Evidence) -> str:
+    """Why no request of the command may be sent again; empty where it may."""
+    if not wish.prove:
+        return "nothing is to be run again"
+    if not evidence.repeatable:
+        return f"nothing is run again, since {evidence.repeatable_why}"
+    if not _may_prove(evidence):
+        return "the command was ended early"
+    return "" if setting.kubeconfig else "the command talks to no server"
 
 
 def _with_cold_cache(setting: Setting, scratch: Scratch) -> Setting:

@@ -1,19 +1,24 @@
 """One observed run, and a deeper one where the first leaves too much unexplained."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 from kubelag.causes.contract import NOTABLE_NS, UNEXPLAINED_RATIO, Case, spent_in, unplaced
 from kubelag.engine.setting import Setting
-from kubelag.kube.redact import outline_argv, redact_argv
+from kubelag.kube.redact import REDACTED, outline_argv, redact_argv
 from kubelag.launch.waiting import Tick
-from kubelag.model.evidence import Evidence
-from kubelag.observe import client
+from kubelag.model.evidence import Evidence, Request
+from kubelag.observe import client, own_request
 from kubelag.observe.machine import machine
 from kubelag.observe.recorders import choose
 from kubelag.observe.session import Watch, Watched, watch
 from kubelag.observe.syscalls import Depth
 from kubelag.timeline.attribute import attribute
+from kubelag.timeline.spans import is_discovery
+
+# Answers that do not end by themselves, and parts of lists, whose token may be too old by now.
+_NOT_ONCE_MORE = frozenset({"watch", "follow", "continue"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +72,37 @@ def needs_depth(evidence: Evidence) -> bool:
         and evidence.has_looked("syscalls")
         and not evidence.run.interrupted
         and rest_ns > max(NOTABLE_NS, UNEXPLAINED_RATIO * attribution.wall_ns)
+    )
+
+
+def target_of(evidence: Evidence) -> Request | None:
+    """The request for an object or a list that took longest, if it can be sent as it was."""
+    asked = [request for request in evidence.requests if _is_target(request)]
+    return max(asked, key=lambda one: one.end_ns - one.start_ns, default=None)
+
+
+def with_own_request(setting: Setting, evidence: Evidence, request: Request) -> Evidence:
+    """The evidence, with what that request took kubelag's own client."""
+    asking = own_request.Asking(argv=setting.argv, env=setting.env, request=request)
+    seen, look = own_request.ask(asking)
+    return replace(evidence, own_request=seen, looks=(*evidence.looks, look))
+
+
+def without_own_request(evidence: Evidence, why: str) -> Evidence:
+    """The evidence, with why kubelag's own client was not asked to send anything."""
+    return replace(evidence, looks=(*evidence.looks, own_request.not_asked(why)))
+
+
+def _is_target(request: Request) -> bool:
+    """Whether it reads an object or a list, and is known to the letter."""
+    url = urlsplit(request.url)
+    return (
+        request.verb == "GET"
+        and request.status is not None
+        and not is_discovery(request.url)
+        and not url.path.endswith("/log")
+        and not _NOT_ONCE_MORE & set(parse_qs(url.query, keep_blank_values=True))
+        and REDACTED not in request.url
     )
 
 

@@ -30,6 +30,8 @@ from kubelag.timeline.factors import title
 Adviser = Callable[[str, Evidence], Advice]
 """Gives a remedy's exact commands for this machine, by the remedy's id."""
 
+# Arms that do less, or are another program: what this one should take they do not say.
+_NOT_ALIKE = frozenset({"request_bare", "own_client"})
 _ORDER: tuple[VerdictValue, ...] = ("proven", "likely", "contributing", "unknown", "ruled_out")
 
 
@@ -145,11 +147,11 @@ def _unknown(judgement: Judgement) -> VerdictLine:
 
 
 def _expected(trial: Trial) -> tuple[float | None, str]:
-    """The fastest way of running it that did the same."""
+    """The fastest way of running the same program that did the same."""
     treated = [
         (median_ns(arm.walls_ns), one)
         for one in trial.experiments
-        if _saved_time(one) and one.id != "request_bare" and (arm := trial.arm(one.id))
+        if _saved_time(one) and one.id not in _NOT_ALIKE and (arm := trial.arm(one.id))
     ]
     if not treated:
         return None, ""
@@ -308,6 +310,9 @@ def _notes(case: Case, trial: Trial) -> Iterable[str]:
             f"the discovery cache was warm and stays so until {until:%Y-%m-%d %H:%M:%S %Z}; "
             "--cold explains the run that will hurt"
         )
+    own = evidence.own_request
+    if own and own.status is not None:
+        yield f"the same request by kubelag's own client, {own.verb} {own.url}: {own.outline}"
     if not evidence.repeatable:
         yield f"it was not run again, since {evidence.repeatable_why}"
     if trial.stopped:

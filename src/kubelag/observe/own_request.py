@@ -1,25 +1,37 @@
 """Sends one of the command's requests once more, by kubelag's own client, and keeps its phases.
 
-A client's log tells of a request only how long it took. Our own client tells connecting, TLS, the
-credential plugin, the server and the transfer apart, and it is no kubectl. Nothing is written, no
-cache is read, and nobody at a terminal is asked for anything.
+A client's log tells of a request only how long it took. Our own client tells the credential
+plugin, connecting, TLS, the server and the transfer apart, and it is no kubectl. It writes
+nothing, reads no cache, and asks nobody at a terminal for anything.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from kubelag.errors import KubelagError
-from kubelag.kube.transport.events import Event
-from kubelag.model.evidence import Look, OwnRequest, Request
+from kubelag.errors import ApiError, CredentialError, KubelagError, TransportError
+from kubelag.kube.client import Client, Settings
+from kubelag.kube.command import parse_command
+from kubelag.kube.kubeconfig import Kubeconfig
+from kubelag.kube.overrides import overrides_of
+from kubelag.kube.reading import ACCEPT_TABLE
+from kubelag.kube.redact import redact_text
+from kubelag.kube.transport.endpoint import parse_endpoint
+from kubelag.kube.transport.events import Phase, RequestDone
+from kubelag.model.evidence import Look, OwnPhase, OwnRequest, Request
+
+if TYPE_CHECKING:
+    from kubelag.kube.transport.events import Event
 
 OBSERVER = "own_request"
-HOW = "one request by kubelag's own client, after the observed run"
 
-# What the server could do once it can do again in twice the time; 10 s are what our client gives
-# a connection, which the other client may have found open. Both are arbitrary. A credential plugin
-# has a limit of its own (60 s).
+# A server that answered once answers again in twice the time. Ten seconds are what our client gives
+# a connection, which the client's log may not have counted. Both are arbitrary. A credential plugin
+# has a limit of its own, a minute.
 _PATIENCE_RATIO, _PATIENCE_S = 2.0, 10.0
 _KEPT_CHARS = 300
+_NS_PER_S = 1e9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,22 +42,29 @@ class Asking:
     """The command in full: its flags say which server, and as whom."""
     env: Mapping[str, str] = field(repr=False)
     request: Request
-    """As the command's own log tells it."""
+    """A reading one, as the command's own log tells it."""
+
+    @property
+    def patience_s(self) -> float:
+        """How long all of it may take, the plugin aside."""
+        took_ns = self.request.end_ns - self.request.start_ns
+        return _PATIENCE_RATIO * took_ns / _NS_PER_S + _PATIENCE_S
 
 
 def ask(asking: Asking) -> tuple[OwnRequest | None, Look]:
-    """Send the request; whatever fails is told, and never raised."""
+    """Send the request; whatever fails is told in the look, and never raised."""
     events: list[Event] = []
     try:
         why = _send(asking, events)
     except KubelagError as error:
         why = error.message
-    except Exception as error:  # noqa: BLE001 - a runner of an observer; told in the report
+    except Exception as error:  # noqa: BLE001 - the runner of this observer; told in the report
         why = f"it crashed: {type(error).__name__}: {error}"
     seen = _seen(asking.request, events)
     if seen is None or seen.status is None:
-        return seen, _look("could_not_look", why or "no answer came", seen)
-    return seen, _look("looked", HOW, seen)
+        return seen, Look(observer=OBSERVER, state="could_not_look", how=redact_text(why))
+    how = "one request by kubelag's own client, after the observed run"
+    return seen, Look(observer=OBSERVER, state="looked", how=how, events=len(seen.phases))
 
 
 def not_asked(why: str) -> Look:
@@ -53,4 +72,78 @@ def not_asked(why: str) -> Look:
     return Look(observer=OBSERVER, state="not_asked", how=why)
 
 
-def _look(state: str, how: str, seen: OwnRequest | None) -> Look: ...
+def _send(asking: Asking, events: "list[Event]") -> str:
+    """Send it; why the server refused, empty where it did not."""
+    settings = Settings(cache="memory", timeout_s=asking.patience_s)
+    command = parse_command(asking.argv)
+    client = Client(overrides_of(command), settings=settings, observe=events.append, env=asking.env)
+    client.kubeconfig = _asking_nobody(client.kubeconfig)
+    path = _path_below(client.server, asking.request.url)
+    try:
+        client.request(path, accept=_accept(asking.argv))
+    except ApiError as error:
+        return error.message
+    finally:
+        client.forget_connections()
+    return ""
+
+
+def _asking_nobody(config: Kubeconfig) -> Kubeconfig:
+    """The kubeconfig with a plugin that must do without a terminal.
+
+    Raises:
+        CredentialError: Where it says that it cannot.
+    """
+    spec = config.exec_spec
+    if spec is None:
+        return config
+    if spec.interactive_mode == "Always":
+        raise CredentialError(f"the exec plugin {spec.command} always wants a terminal")
+    return config.but(user=config.user.but(exec=spec.but(interactive_mode="Never")))
+
+
+def _path_below(server: str, url: str) -> str:
+    """What follows the server's own prefix, which our client puts before every path.
+
+    Raises:
+        TransportError: Where the request went beside it, as `get --raw` does.
+    """
+    prefix = parse_endpoint(server, "server of the kubeconfig").prefix
+    parts = urlsplit(url)
+    if not parts.path.startswith(f"{prefix}/"):
+        raise TransportError(f"{parts.path} is not below the kubeconfig's server {prefix}")
+    path = parts.path.removeprefix(prefix)
+    return f"{path}?{parts.query}" if parts.query else path
+
+
+def _accept(argv: Sequence[str]) -> str:
+    """As `kubectl get` asks: for a table where a table is shown."""
+    command = parse_command(argv)
+    formats = {command.value("o"), command.value("output"), *command.words}
+    is_formatted = command.has("o", "output", "template", "raw") and "wide" not in formats
+    is_table = command.verb == "get" and not is_formatted
+    return ACCEPT_TABLE if is_table else "application/json"
+
+
+def _seen(request: Request, events: "Sequence[Event]") -> OwnRequest | None:
+    """What was told; None where nothing was."""
+    phases = tuple(_kept(event) for event in events if isinstance(event, Phase))
+    done = next((event for event in events if isinstance(event, RequestDone)), None)
+    if done is None and not phases:
+        return None
+    return OwnRequest(
+        verb=request.verb,
+        url=redact_text(request.url),
+        status=done.status if done else None,
+        took_ns=done.ended_ns - done.began_ns if done else sum(one.took_ns for one in phases),
+        phases=phases,
+    )
+
+
+def _kept(phase: Phase) -> OwnPhase:
+    return OwnPhase(
+        kind=phase.kind,
+        took_ns=phase.ended_ns - phase.began_ns,
+        detail=redact_text(phase.detail)[:_KEPT_CHARS],
+        is_failure=phase.is_failure,
+    )

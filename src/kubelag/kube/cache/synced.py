@@ -2,10 +2,11 @@
 
 Kept to reproduce the incident that kubelag was written for, without any kubectl. On a disk whose
 writes take tens of milliseconds, `kubectl get nodes` took 20 to 60 seconds although its requests
-had been answered at once: client-go wrote each of some hundred answers to http/ (most of them
-twice: 157 syncs for 78 answers, 2026-11) with diskv, whose write holds one mutex across its fsync, so that parallel requests queued for the disk, one behind
-the other (kubernetes/kubernetes#110753). 1.25 writes a checksum instead (#110851), as `checksummed`
-does. What it costs grows with the number of group-versions and the latency of the disk.
+had been answered at once: client-go wrote each of some hundred answers to http/, most of them twice
+(157 syncs for 78 answers, 2026-11), with diskv, whose write holds one mutex across its fsync, so
+that parallel requests queued for the disk, one behind the other (kubernetes/kubernetes#110753).
+1.25 writes a checksum instead (#110851), as `checksummed` does. What it costs grows with the number
+of group-versions and the latency of the disk.
 
 Sources: client-go v0.24 `discovery/cached/disk/round_tripper.go`; diskv v2.0.1
 `writeStreamWithLock`.
