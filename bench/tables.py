@@ -17,6 +17,7 @@ BENCHES = {
     "observers": "What watching costs",
     "incident": "The incident",
     "client": "The client",
+    "adapters": "Other Python clients, with kubectl's cache",
 }
 INTRODUCTION = """\
 # Performance
