@@ -21,7 +21,7 @@ FLAGS = frozenset(
 )
 """Flags of `kubectl get` that `kubelag get` has too, with the same meaning; shorthands that are not
 global as letters."""
-_FORMATS = ("wide", "json", "yaml", "name", "jsonpath=")
+_FORMATS = frozenset({"", "wide", "json", "yaml", "name"})
 
 
 class OwnClientInstead:
@@ -39,7 +39,8 @@ class OwnClientInstead:
         foreign = [flag.name for flag in command.flags if flag.name not in {*FLAGS, "v"}]
         if foreign:
             raise NotApplicableError(f"kubelag's own client has no --{foreign[0]}")
-        if any(not text.startswith(_FORMATS) for text in _formats(unchanged.argv)):
+        formats = _formats(unchanged.argv)
+        if any(text not in _FORMATS and not text.startswith("jsonpath=") for text in formats):
             raise NotApplicableError("kubelag's own client has no such output format")
         words = without_flag(unchanged.argv, "v")[1:]
         shown = " ".join(situation.evidence.command[1:])

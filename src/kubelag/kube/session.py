@@ -6,6 +6,7 @@ ones (RFC 9110 §9.2.2) whose connection was lost. Retry-After is honoured as cl
 """
 
 import time
+from itertools import count
 
 from kubelag.errors import TransportError
 from kubelag.kube.record import Record, hidden
@@ -86,7 +87,7 @@ class Session:
         self._credentials = credentials
         self._observe = observe
         self._sleep = sleep
-        self._asked = 0
+        self._numbers = count(1)
 
     def send(self, ask: Ask, timeout_s: float | None = None) -> Response:
         """One request, one answer, whatever its status.
@@ -115,7 +116,7 @@ class Session:
             KubeconfigError: If what the kubeconfig names cannot be used.
         """
         limits = Limits(deadline_s=time.monotonic() + (timeout_s or NO_LIMIT_S))
-        tries = [_Try(self._next_number(), ask, time.perf_counter_ns()) for ask in asks]
+        tries = [_Try(next(self._numbers), ask, time.perf_counter_ns()) for ask in asks]
         pending = tries
         while pending:
             self._attempt(pending, limits)
@@ -125,10 +126,6 @@ class Session:
     def close(self) -> None:
         """Let go of the connections."""
         self._pool.close()
-
-    def _next_number(self) -> int:
-        self._asked += 1
-        return self._asked
 
     def _attempt(self, tries: "Sequence[_Try]", limits: Limits) -> None:
         credential = self._credentials.headers()
@@ -162,18 +159,16 @@ class Session:
         lost = [one for one in tries if one.may_be_repeated()]
         for one in lost:
             one.losses += 1
-        asked_to_wait = [one for one in tries if one.wait_s() is not None]
-        if asked_to_wait and not self._wait(asked_to_wait, limits):
-            asked_to_wait = []
+        longest_s = min(limits.deadline_s - time.monotonic(), LONGEST_WAIT_S)
+        asked_to_wait = [one for one in tries if one.wait_s(longest_s) is not None]
+        if asked_to_wait:
+            self._wait(asked_to_wait, longest_s)
         return [one for one in tries if one in (*renewed, *lost, *asked_to_wait)]
 
-    def _wait(self, tries: "Sequence[_Try]", limits: Limits) -> bool:
-        """Wait as long as the server asked for; whether there is time for it."""
-        longest_s = max(one.wait_s() or 0.0 for one in tries)
-        if time.monotonic() + longest_s >= limits.deadline_s or longest_s > LONGEST_WAIT_S:
-            return False
+    def _wait(self, tries: "Sequence[_Try]", longest_s: float) -> None:
+        """Wait as long as the server asked for, for all of them together."""
         began = time.perf_counter_ns()
-        self._sleep(longest_s)
+        self._sleep(max(one.wait_s(longest_s) or 0.0 for one in tries))
         for one in tries:
             one.waits += 1
             self._observe(
@@ -185,7 +180,6 @@ class Session:
                     detail=f"HTTP {one.status()} with Retry-After",
                 )
             )
-        return True
 
     def _told(self, one: "_Try") -> "Response | TransportError":
         outcome = one.outcome
@@ -234,17 +228,24 @@ class _Try:
         is_lost = self.connection > 0 and not self.outcome.is_final
         return is_lost and (self.outcome.is_unprocessed or self.ask.method in _READING)
 
-    def wait_s(self) -> float | None:
-        """How long the server asks to wait before the next try; None where it does not."""
+    def wait_s(self, longest_s: float) -> float | None:
+        """How long the server asks to wait before the next try; None where it does not.
+
+        Nor where it asks for more than there is.
+        """
         if not isinstance(self.outcome, Response) or self.waits >= PATIENCE:
             return None
         status = self.outcome.status
         if status != TOO_MANY_REQUESTS and status not in SERVER_ERRORS:
             return None
         asked = self.outcome.headers.get("retry-after", "")
-        if asked.isdigit():
-            return float(asked)
-        return 1.0 if status == TOO_MANY_REQUESTS else None
+        if asked.isascii() and asked.isdigit():
+            wait_s = float(asked)
+        elif status == TOO_MANY_REQUESTS:
+            wait_s = 1.0
+        else:
+            return None
+        return wait_s if wait_s <= longest_s else None
 
 
 def _unpacked(response: Response, authority: str) -> "Response | TransportError":
