@@ -100,6 +100,7 @@ class HostileServer:
         self._greet = greet
         self._is_deaf = is_deaf
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.port: int = self._listener.getsockname()[1]
         self._open: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
         self.heads: list[Exchange] = []
@@ -110,11 +111,6 @@ class HostileServer:
         self.asked = threading.Event()
         """Somebody has sent a request."""
         self._start(self._accept)
-
-    @property
-    def port(self) -> int:
-        found: int = self._listener.getsockname()[1]
-        return found
 
     @property
     def url(self) -> str:
@@ -128,6 +124,13 @@ class HostileServer:
     @property
     def paths(self) -> list[str]:
         return [one.path for one in self.heads]
+
+    def is_deserted(self) -> bool:
+        """Whether every client hangs up, or has; waits for it a while."""
+        _, *serving = self._threads
+        for thread in serving:
+            thread.join(TIMEOUT_S)
+        return not any(thread.is_alive() for thread in serving)
 
     def close(self) -> None:
         """Let go of everything, and wait for the threads."""
@@ -342,10 +345,12 @@ class TunnelProxy:
 
     Args:
         password: `NAME:PASSWORD` that SOCKS asks for; empty for none.
+        places: Ports of this machine that stand for other hosts.
     """
 
-    def __init__(self, password: str = "") -> None:
+    def __init__(self, password: str = "", places: Mapping[str, int] | None = None) -> None:
         self._password = password.encode()
+        self._places = places or {}
         self.asked_for: list[str] = []
         """`HOST:PORT` of every way that was asked for."""
         self.authorizations: list[str] = []
@@ -362,6 +367,8 @@ class TunnelProxy:
         if place is None:
             line.close()
             return
+        if place[0] in self._places:
+            place = "127.0.0.1", self._places[place[0]]
         with socket.create_connection(place, timeout=TIMEOUT_S) as onward:
             line.sendall(self._welcome)
             back = threading.Thread(target=_copy, args=(onward, line), daemon=True)
@@ -406,9 +413,9 @@ class TunnelProxy:
 
 
 @contextmanager
-def proxying(password: str = "") -> Iterator[TunnelProxy]:
+def proxying(password: str = "", places: Mapping[str, int] | None = None) -> Iterator[TunnelProxy]:
     """A working proxy for the time being."""
-    proxy = TunnelProxy(password)
+    proxy = TunnelProxy(password, places)
     try:
         yield proxy
     finally:

@@ -19,7 +19,8 @@ def client(**fields: Any) -> Any:
         did=did,
         forget_connections=lambda: did.append("forget"),
         close=lambda: did.append("close"),
-        settle=lambda: did.append("settle"),
+        settle=lambda **_: did.append("settle"),
+        may_ask_unseen=True,
     )
     made.__dict__.update(fields)
     return made
@@ -53,15 +54,15 @@ def test_where_no_child_can_be_had_it_is_done_at_once(monkeypatch: pytest.Monkey
     assert busy.did == ["close"]
 
 
-def test_a_child_does_it_with_no_stream_of_ours() -> None:
-    read, write = os.pipe()
+def test_a_child_does_it_with_nothing_of_ours_open(tmp_path: Path) -> None:
+    told, held = tmp_path / "told", (tmp_path / "held").open("w")
 
-    def settle() -> None:
+    def settle(*, may_ask: bool) -> None:
         streams = [str(Path(f"/proc/self/fd/{fd}").readlink()) for fd in range(3)]
-        os.write(write, f"{os.getsid(0) == os.getpid()} {streams}".encode())
+        is_open = Path(f"/proc/self/fd/{held.fileno()}").exists()
+        told.write_text(f"{os.getsid(0) == os.getpid()} {streams} {is_open} {may_ask}")
 
-    settle_behind(client(settle=settle))
-    os.close(write)
-    with os.fdopen(read) as told:
-        assert told.read() == f"True {['/dev/null'] * 3}"
-    os.wait()
+    with held:
+        settle_behind(client(settle=settle, may_ask_unseen=False))
+        os.wait()
+    assert told.read_text() == f"True {['/dev/null'] * 3} False False"

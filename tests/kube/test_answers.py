@@ -40,23 +40,31 @@ def status(**fields: Any) -> dict[str, Any]:
         ),
         (
             refusal(403, status(message=None, reason=None)),
-            f"{SERVER} says: HTTP 403 (403); ask for the right, or check the user of the "
-            "kubeconfig's context",
+            (
+                f"{SERVER} says: HTTP 403 (403); ask for the right, or check the user of the "
+                "kubeconfig's context"
+            ),
         ),
         (
             refusal(502, body=b"  <html>"),
-            f"{SERVER} answered GET /api with HTTP 502 and an HTML page; "
-            "check that the server's URL is an API server's, and what is in between",
+            (
+                f"{SERVER} answered GET /api with HTTP 502 and an HTML page; "
+                "check that the server's URL is an API server's, and what is in between"
+            ),
         ),
         (
             refusal(401, body=b"who are you"),
-            f"{SERVER} answered GET /api with HTTP 401 and no Kubernetes answer; "
-            "log in again, or check the user of the kubeconfig's context",
+            (
+                f"{SERVER} answered GET /api with HTTP 401 and no Kubernetes answer; "
+                "log in again, or check the user of the kubeconfig's context"
+            ),
         ),
         (
             refusal(307, location="https://b.example.com/api?sign=secret"),
-            f"{SERVER} redirects GET /api to https://b.example.com/api, where a credential must "
-            "not follow; put the final URL into the kubeconfig",
+            (
+                f"{SERVER} redirects GET /api to https://b.example.com/api, where a credential "
+                "must not follow; put the final URL into the kubeconfig"
+            ),
         ),
     ],
 )

@@ -9,6 +9,9 @@ waits for a disk.
 import os
 import sys
 
+_DESCRIPTORS = 65536
+"""More than a shell or a script hands on. Arbitrary; closing what is not open costs nothing."""
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from kubelag.kube.client import Client
@@ -43,9 +46,11 @@ def _be_the_child(client: "Client") -> None:
         nowhere = os.open(os.devnull, os.O_RDWR)
         for stream in (0, 1, 2):
             os.dup2(nowhere, stream)
-        # The sockets are the parent's, its TLS state too.
+        # Sockets and TLS state are the parent's, and so is whatever it was given: a lock that a
+        # script holds through a descriptor must end with the command.
         client.forget_connections()
-        client.settle()
+        os.closerange(3, _DESCRIPTORS)
+        client.settle(may_ask=client.may_ask_unseen)
     except (KubelagError, OSError):
         pass  # nobody is left to be told, and nothing was promised
     finally:

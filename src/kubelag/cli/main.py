@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 # As a shell tells of a signal; `signal` itself takes 4 ms to load.
 _SIGNALLED, _SIGINT, _SIGPIPE = 128, 2, 13
+# No space, too large, over quota: what a write to a stream can fail with.
+_FULL = frozenset({28, 27, 122})
 
 
 class Command(Record):
@@ -105,6 +107,13 @@ def main(argv: "Sequence[str] | None" = None) -> int:
     except BrokenPipeError:
         discard_output()
         return _SIGNALLED + _SIGPIPE
+    except OSError as error:
+        if error.filename is not None or error.errno not in _FULL:
+            raise
+        discard_output()
+        said = (error.strerror or str(error)).lower()
+        print(f"kubelag: standard output cannot be written: {said}; make room", file=sys.stderr)
+        return 1
 
 
 def program() -> "NoReturn":
@@ -116,6 +125,9 @@ def program() -> "NoReturn":
     import gc  # noqa: PLC0415 -- only here
 
     gc.disable()
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started us
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 -- for the life of the process
     code = main()
     if "threading" in sys.modules:  # somebody may have to be waited for
         sys.exit(code)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from kubelag.kube.transport.messages import Response
 
-_REDIRECTS = range(300, 400)
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _SERVER_ERRORS = range(500, 600)
 _MESSAGE_CHARS = 300
 
@@ -44,7 +44,8 @@ def error_of(response: "Response", method: str, path: str, server: str) -> ApiEr
     code = response.status
     asked = f"{method} {path.partition('?')[0]}"
     if code in _REDIRECTS:
-        to = response.headers.get("location", "nowhere").partition("?")[0][:_MESSAGE_CHARS]
+        location = response.headers.get("location") or "nowhere"
+        to = _printable(location.partition("?")[0][:_MESSAGE_CHARS])
         message = f"{server} redirects {asked} to {to}, where a credential must not follow"
         return ApiError(message, "put the final URL into the kubeconfig", status=code)
     if status is None:

@@ -5,11 +5,14 @@ resolving a kind from the cache touches neither network nor `ssl`.
 """
 
 import os
+from _thread import allocate_lock
 
 from kubelag import __version__
+from kubelag.errors import KubelagError
 from kubelag.kube.discovery.service import Discovery, Manner
 from kubelag.kube.kubeconfig import choose_kubeconfig
 from kubelag.kube.overrides import Overrides
+from kubelag.kube.query import without_user
 from kubelag.kube.record import Record
 
 TYPE_CHECKING = False
@@ -81,6 +84,8 @@ class Client:
         self._observe = observe
         self.kubeconfig: Kubeconfig = choose_kubeconfig(overrides or Overrides(**config), self._env)
         self._session: Session | None = None
+        self._unsettled: list[str] = []
+        self._lock = allocate_lock()
         self._store = self._make_store()
         self.discovery = Discovery(
             self.server,
@@ -96,6 +101,11 @@ class Client:
         return self.kubeconfig.cluster.server
 
     @property
+    def address(self) -> str:
+        """The same for messages: without what it may say of a user."""
+        return without_user(self.server)
+
+    @property
     def namespace(self) -> str:
         """The namespace where none is named."""
         return self.kubeconfig.namespace
@@ -103,7 +113,7 @@ class Client:
     @property
     def troubles(self) -> "Sequence[str]":
         """What kept the cache from being used, a clause each."""
-        return self._store.troubles if self._store is not None else ()
+        return [*(self._store.troubles if self._store is not None else ()), *self._unsettled]
 
     @property
     def obstacle(self) -> str:
@@ -123,14 +133,16 @@ class Client:
             namespace: None for the kubeconfig's.
 
         Raises:
+            UsageError: If there can be no such name.
             UnknownResourceError: If there is no such resource.
             ApiError: If the server refuses, 404 among the reasons.
             TransportError: If it cannot be asked, or answers with something else.
         """
-        from kubelag.kube.query import quote  # noqa: PLC0415 -- resolving needs none of it
+        from kubelag.kube.query import segment  # noqa: PLC0415 -- resolving needs none of it
 
         found = self._resolved(resource)
-        return self.document(found.path(quote(namespace or self.namespace), quote(name)))
+        place = segment(namespace or self.namespace, "namespace")
+        return self.document(found.path(place, segment(name, "name")))
 
     def list(
         self,
@@ -160,10 +172,11 @@ class Client:
             TransportError: If it cannot be asked, or answers with something else.
         """
         from kubelag.kube.answers import items_of, next_page  # noqa: PLC0415 -- as above
-        from kubelag.kube.query import quote, with_query  # noqa: PLC0415 -- as above
+        from kubelag.kube.query import segment, with_query  # noqa: PLC0415 -- as above
 
         found = self._resolved(resource)
-        path = found.path(None if all_namespaces else quote(namespace or self.namespace))
+        place = segment(namespace or self.namespace, "namespace")
+        path = found.path(None if all_namespaces else place)
         token = ""
         while True:
             pairs = (
@@ -189,7 +202,7 @@ class Client:
         """
         from kubelag.kube.answers import document_of  # noqa: PLC0415 -- as above
 
-        return document_of(self.request(path, accept=accept), path, self.server)
+        return document_of(self.request(path, accept=accept), path, self.address)
 
     def request(
         self,
@@ -219,19 +232,32 @@ class Client:
         ask = Ask(path=path, method=method, accept=accept, headers=headers, body=body)
         response = self.session.send(ask, self.settings.timeout_s)
         if response.status not in _SUCCESS:
-            raise error_of(response, method, path, self.server)
+            raise error_of(response, method, path, self.address)
         return response
 
     @property
     def session(self) -> "Session":
         """Sends requests side by side; made when it is first needed."""
-        if self._session is None:
-            self._session = self._make_session()
-        return self._session
+        with self._lock:
+            if self._session is None:
+                self._session = self._make_session()
+            return self._session
 
-    def settle(self) -> None:
-        """Write to the cache what is new, and ask anew for what is old; may wait for the disk."""
-        self.discovery.settle()
+    def settle(self, *, may_ask: bool = True) -> None:
+        """Write to the cache what is new, and ask anew for what is old; may wait for the disk.
+
+        Args:
+            may_ask: Whether the server may be asked.
+
+        Raises:
+            KubelagError: If it had to be asked and could not be.
+        """
+        self.discovery.settle(may_ask=may_ask)
+
+    @property
+    def may_ask_unseen(self) -> bool:
+        """Whether the server can be asked without a plugin that somebody would have to watch."""
+        return self._session is not None or self.kubeconfig.user.auth != "exec"
 
     def forget_connections(self) -> None:
         """Leave the sockets to another process, after a fork."""
@@ -239,9 +265,15 @@ class Client:
             self._session.close()
 
     def close(self) -> None:
-        """Settle, and let go of the connections."""
+        """Settle, and let go of the connections.
+
+        What was asked for has been had by now, so that what cannot be settled is no error: it is
+        added to `troubles`.
+        """
         try:
             self.settle()
+        except KubelagError as error:
+            self._unsettled.append(str(error))
         finally:
             self.forget_connections()
 

@@ -52,6 +52,7 @@ def connect(
         prefix=(f"http://{server.authority}" if is_forwarded else "") + server.prefix,
         user_agent=user_agent,
         is_compressed=not cluster.disable_compression,
+        headers=_for_proxy(proxy) if proxy is not None and is_forwarded else (),
     )
     return Session(manner, Pool(dialer, observe), credentials, observe)
 
@@ -65,8 +66,19 @@ def _proxy(server: Endpoint, proxy_url: str, env: "Mapping[str, str]") -> Endpoi
     return chosen_proxy(server, proxy_url, env)
 
 
+def _for_proxy(proxy: Endpoint) -> tuple[tuple[str, str], ...]:
+    from kubelag.kube.transport.proxy import authorization  # noqa: PLC0415 -- few have one
+
+    value = authorization(proxy)
+    return (("proxy-authorization", value),) if value else ()
+
+
 def _tls(server: Endpoint, cluster: "Cluster", env: "Mapping[str, str]") -> TlsSettings:
     authority, origin = _authority(cluster)
+    if authority and cluster.insecure_skip_tls_verify:
+        raise KubeconfigError(
+            f"{origin} and insecure-skip-tls-verify contradict each other", "remove one of them"
+        )
     return TlsSettings(
         ca_pem=authority,
         ca_origin=origin,

@@ -3,6 +3,8 @@
 Source: RFC 3986 §2.3.
 """
 
+from kubelag.errors import UsageError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,6 +18,28 @@ def quote(text: str) -> str:
         chr(byte) if byte in _UNRESERVED else f"%{byte:02X}"
         for byte in text.encode("utf-8", "surrogateescape")
     )
+
+
+def segment(text: str, what: str) -> str:
+    """One segment of a path that is a name, percent-encoded.
+
+    Args:
+        text: The name.
+        what: How an error calls it: `name`, `namespace`.
+
+    Raises:
+        UsageError: If it would not be one segment: dots mean directories.
+    """
+    if text in {"", ".", ".."}:
+        raise UsageError(f"{text!r} is no {what}", f"give the {what} of an object that may exist")
+    return quote(text)
+
+
+def without_user(url: str) -> str:
+    """The URL without user information, which may be a password."""
+    scheme, separator, rest = url.rpartition("://")
+    place, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{place.rpartition('@')[2]}{slash}{path}"
 
 
 def with_query(path: str, pairs: "Iterable[tuple[str, str | None]]") -> str:

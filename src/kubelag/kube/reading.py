@@ -6,7 +6,7 @@ next.
 
 from kubelag.errors import KubelagError, TransportError, UsageError
 from kubelag.kube.answers import document_of, error_of, next_page
-from kubelag.kube.query import quote, with_query
+from kubelag.kube.query import segment, with_query
 from kubelag.kube.record import Record
 from kubelag.kube.session import Ask
 
@@ -65,7 +65,8 @@ def read(client: "Client", wanted: "Sequence[Wanted]", query: Query) -> "Iterato
     """Everything that was asked for, in the order in which it was; errors in their places.
 
     Raises:
-        UsageError: If names and a selector, or names and all namespaces, are combined.
+        UsageError: If names and a selector, or names and all namespaces, are combined, or a name
+            can be none.
         UnknownResourceError: If the first type is unknown. Whatever else `discovery` raises.
     """
     _refuse_contradictions(wanted, query)
@@ -86,6 +87,8 @@ class _Target(Record):
 
 def _refuse_contradictions(wanted: "Sequence[Wanted]", query: Query) -> None:
     names = [name for one in wanted for name in one.names]
+    for name in names:
+        segment(name, "name")
     if names and (query.label_selector or query.field_selector):
         raise UsageError("names and a selector were given", "give one of the two")
     if names and query.all_namespaces:
@@ -121,8 +124,8 @@ def _resources(client: "Client", typed: str) -> "Sequence[Resource]":
 
 
 def _ask(resource: "Resource", query: Query, *, name: str = "", token: str = "") -> Ask:
-    namespace = None if query.all_namespaces else quote(query.namespace)
-    path = resource.path(namespace, quote(name))
+    namespace = None if query.all_namespaces else segment(query.namespace, "namespace")
+    path = resource.path(namespace, segment(name, "name") if name else "")
     chunk = str(query.chunk) if query.chunk and not name else ""
     pairs = (
         ("continue", token),
@@ -142,7 +145,7 @@ def _pieces(
     while True:
         try:
             document = _document(client, target.ask, answer)
-            token = next_page(document, token, target.ask.path, client.server)
+            token = next_page(document, token, target.ask.path, client.address)
         except KubelagError as error:
             if not (query.ignore_not_found and getattr(error, "status", 0) == _NOT_FOUND):
                 yield error
@@ -158,5 +161,5 @@ def _document(client: "Client", ask: Ask, answer: "Response | TransportError") -
     if isinstance(answer, TransportError):
         raise answer
     if answer.status != _OK:
-        raise error_of(answer, ask.method, ask.path, client.server)
-    return document_of(answer, ask.path, client.server)
+        raise error_of(answer, ask.method, ask.path, client.address)
+    return document_of(answer, ask.path, client.address)

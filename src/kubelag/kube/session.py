@@ -35,6 +35,7 @@ LONGEST_WAIT_S = 60.0
 """The longest Retry-After that is followed. Arbitrary: longer than any API server asks for."""
 NO_LIMIT_S = 24 * 3600.0
 """What stands for `--request-timeout=0`; the silence limit still holds."""
+_CODING_HEADERS = frozenset({"content-encoding", "content-length"})
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -60,6 +61,8 @@ class Manner(Record):
     user_agent: str
     is_compressed: bool = True
     """Whether answers may come compressed."""
+    headers: "tuple[tuple[str, str], ...]" = hidden(default=())
+    """Others of every request; may hold a credential."""
 
 
 class Session:
@@ -115,7 +118,8 @@ class Session:
             CredentialError: If there is no credential to be had.
             KubeconfigError: If what the kubeconfig names cannot be used.
         """
-        limits = Limits(deadline_s=time.monotonic() + (timeout_s or NO_LIMIT_S))
+        allowed_s = timeout_s or NO_LIMIT_S
+        limits = Limits(deadline_s=time.monotonic() + allowed_s, allowed_s=allowed_s)
         tries = [_Try(next(self._numbers), ask, time.perf_counter_ns()) for ask in asks]
         pending = tries
         while pending:
@@ -141,6 +145,7 @@ class Session:
             ("accept", ask.accept),
             *compressed,
             ("user-agent", self._manner.user_agent),
+            *self._manner.headers,
             *ask.headers,
             *credential,
         )
@@ -256,7 +261,11 @@ def _unpacked(response: Response, authority: str) -> "Response | TransportError"
     if coding == "gzip":
         body = _gunzip(response.body)
         if body is not None:
-            return response.but(body=body)
+            kept = response.headers.items()
+            return response.but(
+                body=body,
+                headers={name: text for name, text in kept if name not in _CODING_HEADERS},
+            )
     return TransportError(
         f"{authority} sent an answer in the coding {coding!r} that cannot be read",
         "look at what is in between: a proxy may have damaged it",

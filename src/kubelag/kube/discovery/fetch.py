@@ -18,6 +18,7 @@ from kubelag.kube.discovery.documents import (
     read_resources,
 )
 from kubelag.kube.discovery.snapshot import GroupVersion, Snapshot
+from kubelag.kube.query import without_user
 from kubelag.kube.record import Record
 from kubelag.kube.session import Ask
 
@@ -38,7 +39,7 @@ FAILED_S = 60.0
 """How long a group-version that failed is left alone. Arbitrary: short beside the six hours of a
 good one, long beside a loop in a script."""
 PATHS = ("/api", "/apis")
-_OK, _NOT_MODIFIED, _FORBIDDEN, _NOT_FOUND = 200, 304, 403, 404
+_OK, _NOT_MODIFIED, _NOT_FOUND = 200, 304, 404
 
 
 class Begun(Record):
@@ -148,7 +149,7 @@ class Fetcher:
             parts.append(self._part(path, ask, answer, last))
         if not any(part.groups for part in parts):
             refusals = [one for one in answers if not isinstance(one, TransportError)]
-            raise error_of(refusals[0], "GET", "/api", self._server)
+            raise error_of(refusals[0], "GET", "/api", without_user(self._server))
         return parts
 
     def _ask(self, path: str, last: Snapshot | None) -> Ask:
@@ -157,19 +158,21 @@ class Fetcher:
         return Ask(path=_with_timeout(path), accept=ACCEPT_AGGREGATED, headers=conditions)
 
     def _part(self, path: str, ask: Ask, answer: "Response", last: Snapshot | None) -> Part:
-        if answer.status == _NOT_MODIFIED and last is not None:
+        if answer.status == _NOT_MODIFIED and last is not None and path in last.etags:
             return _known_part(path, last)
-        if answer.status in {_NOT_FOUND, _FORBIDDEN}:
-            # Client-go goes on without: a server may have only one of the two.
+        if answer.status == _NOT_FOUND:
+            # Client-go goes on without: a server may have only one of the two. Of a refusal it does
+            # so too, but then half of the truth would be in a cache that others share.
             return Part(groups=(), group_versions={}, format="legacy")
         if answer.status != _OK:
-            raise error_of(answer, "GET", path, self._server)
+            raise error_of(answer, "GET", path, without_user(self._server))
         content_type, etag = (answer.headers.get(name, "") for name in ("content-type", "etag"))
         try:
             part = read_part(path, answer.body, content_type, etag)
         except DocumentError as error:
             raise TransportError(
-                f"{self._server} answered {path} with something that is no discovery: {error}",
+                f"{without_user(self._server)} answered {path} with something that is no "
+                f"discovery: {error}",
                 "check that the server's URL is an API server's, and what is in between",
             ) from error
         self._keep(ask.path, ask.accept, answer)

@@ -16,6 +16,7 @@ from kubelag.kube.discovery.resolve import (
     resource_of,
     rows_of,
 )
+from kubelag.kube.query import without_user
 from kubelag.kube.record import Record
 
 TYPE_CHECKING = False
@@ -120,6 +121,9 @@ class Discovery:
             return early
         view = self._have_view()
         found = resolve(name, view.rows, view.groups)
+        if found is None and self._has_due:
+            view = self._renew_due()
+            found = resolve(name, view.rows, view.groups)
         if found is None and not self._is_known_as_unknown(name):
             view = self._look_again()
             found = resolve(name, view.rows, view.groups)
@@ -127,7 +131,7 @@ class Discovery:
                 self._remember_unknown(name)
         if found is None:
             raise UnknownResourceError(
-                f"{self._server} has no resource {name!r}", _unknown_step(view)
+                f"{without_user(self._server)} has no resource {name!r}", _unknown_step(view)
             )
         return found
 
@@ -156,30 +160,33 @@ class Discovery:
             last = self._store.snapshot()
         return self._take(self._ask().fetch(last))
 
-    def settle(self) -> None:
+    def settle(self, *, may_ask: bool = True) -> None:
         """Do what nobody waits for: renew what is old, and write what is new to the cache."""
         store = self._store
         if store is None or not self._manner.may_write:
             return  # nobody would ever read it
+        if may_ask:
+            self._catch_up()
+        if self._needs_sweep:
+            self._sweep(store)
+        store.flush()
+        self._is_written = True
+
+    def _catch_up(self) -> None:
         if self._begun is not None:
             self._finish(self._begun)
         elif not self._is_settled:
             self.refresh()
         elif self._has_due:
-            self._renew_due(store)
-        if self._needs_sweep:
-            self._sweep(store)
-        store.flush()
-        self._is_written = True
+            self._renew_due()
 
     @property
     def has_work_left(self) -> bool:
         """Whether `settle` has something to do."""
         if self._store is None or not self._manner.may_write:
             return False
-        return self._needs_sweep or not (
-            self._is_written and self._is_settled and self._begun is None
-        )
+        is_done = self._is_written and self._is_settled and self._begun is None
+        return self._needs_sweep or self._has_due or not is_done
 
     def _sweep(self, store: "Store") -> None:
         """After a crash, what it left of kubectl's files is removed, and written anew."""
@@ -244,13 +251,15 @@ class Discovery:
         return age_s < USABLE_S
 
     def _adopted(self, store: "Store", began_ns: int) -> "View | None":
-        """What kubectl's own files have; what is missing among them is fetched, and no more."""
+        """What kubectl's own files have.
+
+        What is missing among them is fetched later, or when a name is not found without it.
+        """
         snapshot = store.snapshot()
         self._tell_read(began_ns, "kubectl's files" if snapshot is not None else "nothing usable")
         if snapshot is None or not self._is_usable(snapshot.fetched_s):
             return None
-        if due := snapshot.due(self._clock()):
-            snapshot = self._ask().renew(snapshot, due)
+        self._has_due = bool(snapshot.due(self._clock()))
         return self._view_of(snapshot)
 
     def _tell_read(self, began_ns: int, what: str) -> None:
@@ -283,13 +292,13 @@ class Discovery:
         rows = [row for one in known.values() for row in rows_of(one)]
         return View(rows=rows, groups=snapshot.groups, not_ok=not_ok)
 
-    def _renew_due(self, store: "Store") -> None:
-        """Ask once more for what failed a while ago."""
-        snapshot = self._snapshot or store.snapshot()
-        due = snapshot.due(self._clock()) if snapshot is not None else []
-        if snapshot is not None and due:
-            self._view = self._view_of(self._ask().renew(snapshot, due))
+    def _renew_due(self) -> "View":
+        """Ask once more for what failed a while ago, or what kubectl's files lack."""
         self._has_due = False
+        snapshot = self.snapshot()
+        if due := snapshot.due(self._clock()):
+            self._view = self._view_of(self._ask().renew(snapshot, due))
+        return self._have_view()
 
     def _ask(self) -> "Fetcher":
         if self._fetcher is None:

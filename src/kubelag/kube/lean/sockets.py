@@ -12,6 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from socket import socket as Socket  # noqa: N812 - a class
 
+    from kubelag.kube.lean.tls import TlsSocket
+
 STREAM = core.SOCK_STREAM
 
 
@@ -45,6 +47,15 @@ def numeric(host: str, port: int) -> "list[tuple[int, int, int, str, tuple[str, 
     if len(parts) != 4 or not all(part.isdigit() and part == str(int(part)) for part in parts):  # noqa: PLR2004 - octets
         return None
     return [(core.AF_INET, STREAM, 0, "", (host, port))]
+
+
+def is_readable(sock: "Socket | TlsSocket") -> bool:
+    """Whether something has come, or the peer has closed."""
+    from select import POLLIN, poll  # noqa: PLC0415 -- only for connections that are used again
+
+    waiting = poll()
+    waiting.register(sock.fileno(), POLLIN)
+    return bool(waiting.poll(0))
 
 
 def set_no_delay(sock: "Socket") -> None:

@@ -21,6 +21,10 @@ if not _HAS_CORE:
 
 TlsError = core.SSLError
 DistrustError = core.SSLCertVerificationError
+WantReadError = core.SSLWantReadError
+_PARTIAL_CHAIN = 0x80000
+_NEVER_CHECK_SUBJECT = 0x20
+"""`X509_V_FLAG_PARTIAL_CHAIN` and `X509_CHECK_FLAG_NEVER_CHECK_SUBJECT` of OpenSSL's headers."""
 _TLS_1_2 = 0x0303
 """As on the wire, and as OpenSSL counts."""
 
@@ -40,6 +44,10 @@ def new_context(protocols: "tuple[str, ...]") -> "Any":  # noqa: ANN401 - of the
         offered = b"".join(bytes([len(name)]) + name.encode() for name in protocols)
         context._set_alpn_protocols(offered)  # noqa: SLF001 - as above
     context.minimum_version = _TLS_1_2
+    # As Go's crypto/x509: a name counts only where names belong, and whoever is trusted need not
+    # be a root.
+    context.verify_flags |= _PARTIAL_CHAIN
+    context._host_flags |= _NEVER_CHECK_SUBJECT  # noqa: SLF001 - as above
     return context
 
 
@@ -105,6 +113,10 @@ class TlsSocket:
         view = memoryview(data)
         while view:
             view = view[self._tls.write(view) :]
+
+    def fileno(self) -> int:
+        """The descriptor."""
+        return self._sock.fileno()
 
     def settimeout(self, timeout_s: float | None) -> None:
         """As of a socket."""

@@ -3,6 +3,8 @@
 import time
 
 from kubelag.errors import TransportError
+from kubelag.kube.lean.sockets import is_readable
+from kubelag.kube.lean.tls import WantReadError
 from kubelag.kube.record import Record
 from kubelag.kube.transport.events import Phase, Waiting
 from kubelag.kube.transport.messages import (
@@ -34,6 +36,8 @@ class Limits(Record):
 
     deadline_s: float
     """When everything must be there; `time.monotonic` seconds."""
+    allowed_s: float = float("inf")
+    """How long that was from the beginning, for messages."""
     silence_s: float = 60.0
     """How long the server may say nothing while it owes an answer. kubectl waits for ever; a
     minute is what the API server itself gives a request (`--request-timeout`)."""
@@ -116,6 +120,26 @@ class Connection:
         """Whether it takes many requests at a time."""
         return self.line.protocol == "h2"
 
+    def is_usable(self) -> bool:
+        """Whether an idle connection may be used again: nothing came that nobody asked for.
+
+        Over HTTP/2 a server may say a word about the connection itself; over HTTP/1.1 whatever came
+        would be taken for the next answer, such as the 408 before a balancer closes.
+        """
+        if not self.is_open or not is_readable(self.line.socket):
+            return self.is_open
+        return self.is_multiplexed and self._takes_in()
+
+    def _takes_in(self) -> bool:
+        try:
+            self.line.socket.settimeout(0.0)
+            self._conversation.receive(self.line.socket.recv(_READ_BYTES))
+        except (BlockingIOError, WantReadError):
+            return True  # half a TLS record
+        except (OSError, ProtocolError):
+            return False
+        return self.is_open
+
     def close(self) -> None:
         """Let go of the socket."""
         self.line.socket.close()
@@ -131,7 +155,7 @@ class Connection:
         answers: dict[int, _Answer] = {}
         try:
             while waiting or answers:
-                self._send(waiting, answers)
+                self._send(waiting, answers, limits)
                 self._receive(answers, limits, deliver)
         except (OSError, ProtocolError, TransportError) as error:
             self._fail(error, waiting, answers, deliver)
@@ -139,17 +163,19 @@ class Connection:
             if not self.is_open:
                 self.close()
 
-    def _send(self, waiting: list[Job], answers: dict[int, _Answer]) -> None:
+    def _send(self, waiting: list[Job], answers: dict[int, _Answer], limits: Limits) -> None:
         while waiting and self._conversation.capacity() > 0:
             job = waiting.pop()
             stream = self._conversation.send(job.request)
             answers[stream] = _Answer(job, time.perf_counter_ns())
-        self._flush()
+        self._flush(limits)
         if not answers:
             raise ProtocolError("the server takes no more requests on this connection")
 
-    def _flush(self) -> None:
+    def _flush(self, limits: Limits) -> None:
         if data := self._conversation.data_to_send():
+            left_s = limits.deadline_s - time.monotonic()
+            self.line.socket.settimeout(max(0.001, min(left_s, limits.silence_s)))
             self.line.socket.sendall(data)
 
     def _receive(
@@ -175,7 +201,7 @@ class Connection:
             elif isinstance(event, Broken):
                 del answers[event.stream]
                 deliver(answer.job, self._broken(event))
-        self._flush()
+        self._flush(limits)
 
     def _read(self, limits: Limits, owed: int) -> bytes:
         """What comes next; every second in which nothing does is told."""
@@ -183,18 +209,22 @@ class Connection:
         end = min(limits.deadline_s, began + limits.silence_s)
         while True:
             left_s = end - time.monotonic()
-            self.line.socket.settimeout(max(0.001, min(left_s, _SIGN_S)))
+            waited_s = time.monotonic() - began
+            if left_s <= 0:  # a deadline is one also where something keeps coming
+                raise self._too_late(min(limits.silence_s, limits.allowed_s))
+            if waited_s >= _SIGN_S:
+                self._observe(Waiting(server=self._authority, waited_s=waited_s, answers=owed))
+            self.line.socket.settimeout(min(left_s, _SIGN_S))
             try:
                 return self.line.socket.recv(_READ_BYTES)
-            except TimeoutError as error:
-                waited_s = time.monotonic() - began
-                if left_s > _SIGN_S:
-                    self._observe(Waiting(server=self._authority, waited_s=waited_s, answers=owed))
-                    continue
-                raise TransportError(
-                    f"{self._authority} gave no answer within {waited_s:.3g} s",
-                    "look at the API server's load, or allow more with --request-timeout",
-                ) from error
+            except TimeoutError:
+                continue
+
+    def _too_late(self, allowed_s: float) -> TransportError:
+        return TransportError(
+            f"{self._authority} gave no answer within {allowed_s:.3g} s",
+            "look at the API server's load, or allow more with --request-timeout",
+        )
 
     def _collect(self, answer: _Answer, data: bytes, limits: Limits) -> None:
         answer.size_bytes += len(data)

@@ -9,7 +9,7 @@ import os
 import select
 import time
 
-from kubelag.errors import TransportError
+from kubelag.errors import KubeconfigError, TransportError
 from kubelag.kube.lean.sockets import connect_error, look_up, new_socket, numeric, set_no_delay
 from kubelag.kube.lean.tls import TlsError, TlsSocket
 from kubelag.kube.record import Record
@@ -72,20 +72,19 @@ class Dialer:
     ) -> None:
         self.route = route
         self._observe = observe
-        self._contexts: dict[tuple[str, ...], Any] = {}
+        self._contexts: dict[tuple[str, ...], tuple[object, Any]] = {}
         self._certificate = certificate
 
     def use_certificate(self, certificate: "ClientCertificate | None") -> None:
         """Present this one from the next connection on."""
-        if certificate != self._certificate:
-            self._certificate = certificate
-            self._contexts = {}
+        self._certificate = certificate
 
-    def connect(self, connection: int, *, for_many: bool) -> Line:
+    def connect(self, connection: int, deadline_s: float = float("inf"), *, for_many: bool) -> Line:
         """A new connection, ready for HTTP.
 
         Args:
             connection: Its number, for the observer.
+            deadline_s: When it must be there at the latest; `time.monotonic` seconds.
             for_many: Whether it is to carry many requests at a time, for which HTTP/2 is offered.
                 A single one gains nothing by it, and HTTP/1.1 is loaded and spoken sooner.
 
@@ -95,14 +94,14 @@ class Dialer:
         """
         protocols = self._protocols(for_many=for_many)
         context = self._tls_context(protocols)
-        deadline = time.monotonic() + self.route.connect_s
+        deadline = min(deadline_s, time.monotonic() + self.route.connect_s)
         first = self.route.proxy or self.route.server
         sock, address = self._reach(first, connection, deadline)
         try:
             set_no_delay(sock)
             if self.route.proxy is not None:
                 self._tunnel(sock, self.route.proxy, connection, deadline)
-            if context is None:
+            if self.route.tls is None:
                 return Line(socket=sock, protocol=HTTP1, address=address)
             return self._encrypt(sock, context, address, connection, deadline)
         except BaseException:
@@ -114,10 +113,15 @@ class Dialer:
         return (HTTP2, HTTP1) if for_many and has_http2 else (HTTP1,)
 
     def _tls_context(self, protocols: tuple[str, ...]) -> "Any":  # noqa: ANN401 - of the C core
-        if self.route.tls is not None and protocols not in self._contexts:
-            context = make_context(self.route.tls, self._certificate, protocols)
-            self._contexts[protocols] = context
-        return self._contexts.get(protocols)
+        """The context for the certificate of now; kept, since making it takes 2 ms."""
+        if self.route.tls is None:
+            return None
+        certificate = self._certificate
+        made_for, context = self._contexts.get(protocols, (None, None))
+        if context is None or made_for is not certificate:
+            context = make_context(self.route.tls, certificate, protocols)
+            self._contexts[protocols] = certificate, context
+        return context
 
     def _reach(self, first: "Endpoint", connection: int, deadline: float) -> "tuple[Socket, str]":
         addresses = self._addresses(first, connection, deadline)
@@ -134,7 +138,7 @@ class Dialer:
         if literal := numeric(first.host, first.port):
             return literal
         if ":" in first.host:
-            return look_up(first.host, first.port)
+            return self._literal(first)
         tell = self._teller("dns", connection)
         began = time.perf_counter_ns()
         found = _in_time(first.host, first.port, deadline)
@@ -148,6 +152,15 @@ class Dialer:
             "check the server's name in the kubeconfig, and /etc/resolv.conf",
         )
 
+    def _literal(self, first: "Endpoint") -> "list[tuple[Any, ...]]":
+        try:
+            return list(look_up(first.host, first.port))
+        except OSError as error:
+            raise TransportError(
+                f"{first.host} is no address here ({_said(error)})",
+                "check the server in the kubeconfig, and the interface behind the %",
+            ) from error
+
     def _tunnel(self, sock: "Socket", proxy: "Endpoint", connection: int, deadline: float) -> None:
         tell = self._teller("proxy", connection)
         began = time.perf_counter_ns()
@@ -156,7 +169,7 @@ class Dialer:
             if self.route.tls is not None or proxy.scheme.startswith("socks"):
                 from kubelag.kube.transport.proxy import open_tunnel  # noqa: PLC0415 -- rare
 
-                open_tunnel(sock, proxy, self.route.server)
+                open_tunnel(sock, proxy, self.route.server, lambda: _limit(sock, deadline))
         except OSError as error:
             tell(began, proxy.authority, is_failure=True)
             raise TransportError(
@@ -179,7 +192,7 @@ class Dialer:
         if settings is None:
             raise AssertionError
         try:
-            wrapped = TlsSocket(sock, context, settings.server_name)
+            wrapped = _wrapped(sock, context, settings)
             self._shake_hands(wrapped, deadline)
         except TlsError as error:
             tell(began, str(error.reason or error), is_failure=True)
@@ -343,8 +356,21 @@ def _in_time(host: str, port: int, deadline: float) -> "list[tuple[Any, ...]] | 
     return "the name servers gave no answer in time"
 
 
+def _wrapped(sock: "Socket", context: "Any", settings: TlsSettings) -> TlsSocket:  # noqa: ANN401 - of the C core
+    try:
+        return TlsSocket(sock, context, settings.server_name)
+    except ValueError as error:  # UnicodeError too
+        raise KubeconfigError(
+            f"{settings.server_name!r} can be no name of a certificate",
+            "correct the server, or tls-server-name",
+        ) from error
+
+
 def _limit(sock: "Socket", deadline: float) -> None:
-    sock.settimeout(max(0.001, deadline - time.monotonic()))
+    left_s = deadline - time.monotonic()
+    if left_s <= 0:
+        raise TimeoutError
+    sock.settimeout(left_s)
 
 
 def _said(error: OSError) -> str:

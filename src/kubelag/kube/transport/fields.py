@@ -29,7 +29,8 @@ def request_fields(request: "Request") -> "list[Field]":
             value is not told, since it may be a credential.
     """
     target = request.target
-    if not (target.isascii() and target.isprintable() and target[:1] == "/") or " " in target:
+    is_path = target[:1] == "/" or target[:7] == "http://"  # whole for a proxy that forwards
+    if not (is_path and target.isascii() and target.isprintable()) or " " in target:
         raise ValueError("the target of a request must be a path, percent-encoded")
     if not is_token(request.method):
         raise ValueError("the method of a request must be a word")

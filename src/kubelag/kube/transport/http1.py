@@ -140,17 +140,15 @@ class Http1:
             return
         if self._has_answered:
             self._break("the server closed the connection before the answer was whole")
-        elif self._number > 1:
-            # It had most likely closed before the request came (RFC 9112 section 9.3.1).
-            self._break("the server closed the idle connection", is_unprocessed=True)
         else:
+            # Perhaps it had closed before the request came, perhaps it acted on it: nobody knows
+            # (RFC 9112 section 9.3.1).
             self._break("the server closed the connection without an answer")
 
-    def _break(self, why: str, *, is_unprocessed: bool = False) -> None:
+    def _break(self, why: str) -> None:
         self._method = ""
         self._rest.clear()
-        broken = Broken(stream=self._number, why=why, is_unprocessed=is_unprocessed)
-        self._events.append(broken)
+        self._events.append(Broken(stream=self._number, why=why))
 
     def _finish(self) -> bool:
         self._method = ""

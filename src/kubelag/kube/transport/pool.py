@@ -1,5 +1,7 @@
 """Keeps connections and shares requests out: all on one where it is HTTP/2, else on several."""
 
+import os
+
 from kubelag.errors import KubelagError, TransportError
 from kubelag.kube.transport.connection import Connection, Failure
 
@@ -35,11 +37,12 @@ class Pool:
         self._made = 0
         self._is_http1_only = False
         self._lock = _thread.allocate_lock()
+        self._pid = os.getpid()
 
     def run(self, jobs: "Sequence[Job]", limits: "Limits") -> "dict[int, tuple[int, Outcome]]":
         """Send the requests; by number, the connection's number and what became of it."""
         found: dict[int, tuple[int, Outcome]] = {}
-        connection = self._take(for_many=len(jobs) > 1)
+        connection = self._take(limits, for_many=len(jobs) > 1)
         if isinstance(connection, TransportError):
             return {job.number: (0, Failure(error=connection)) for job in jobs}
         if connection.is_multiplexed or len(jobs) == 1:
@@ -59,21 +62,41 @@ class Pool:
         for connection in idle:
             connection.close()
 
-    def _take(self, *, for_many: bool) -> "Connection | TransportError":
+    def _take(self, limits: "Limits", *, for_many: bool) -> "Connection | TransportError":
+        self._leave_to_parent()
         with self._lock:
-            for at, idle in enumerate(self._idle):
-                if idle.is_multiplexed or not for_many or self._is_http1_only:
-                    return self._idle.pop(at)
+            if kept := self._kept(for_many=for_many):
+                return kept
             self._made += 1
             number = self._made
         try:
-            line = self._dialer.connect(number, for_many=for_many)
+            line = self._dialer.connect(number, limits.deadline_s, for_many=for_many)
         except TransportError as error:
             return error
         authority = self._dialer.route.server.authority
         made = Connection(number, line, _conversation(line, authority), self._observe, authority)
         self._is_http1_only |= for_many and not made.is_multiplexed
         return made
+
+    def _kept(self, *, for_many: bool) -> Connection | None:
+        """An idle connection that suits, the youngest first; those that died are closed."""
+        for idle in list(reversed(self._idle)):
+            if idle.is_multiplexed or not for_many or self._is_http1_only:
+                self._idle.remove(idle)
+                if idle.is_usable():
+                    return idle
+                idle.close()
+        return None
+
+    def _leave_to_parent(self) -> None:
+        """After a fork the connections are the parent's, whose answers would come to both."""
+        if self._pid == os.getpid():
+            return
+        import _thread  # noqa: PLC0415 -- as above
+
+        self._pid = os.getpid()
+        self._lock = _thread.allocate_lock()
+        self.close()
 
     def _give_back(self, connection: Connection) -> None:
         if connection.is_open:
@@ -139,7 +162,7 @@ class Pool:
                 job = waiting.pop()
             except IndexError:
                 break
-            taken = connection or self._take(for_many=False)
+            taken = connection or self._take(limits, for_many=False)
             if isinstance(taken, TransportError):
                 found[job.number] = 0, Failure(error=taken)
                 continue

@@ -10,7 +10,7 @@ from kubelag.kube.transport.endpoint import Endpoint, parse_endpoint
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 _ANSWER_LIMIT_BYTES = 64 * 1024
 _OK = 200
@@ -104,20 +104,47 @@ def authorization(proxy: Endpoint) -> str:
     return f"Basic {b64encode(unquote(proxy.user).encode()).decode()}"
 
 
-def open_tunnel(sock: "socket.socket", proxy: Endpoint, server: Endpoint) -> None:
+def open_tunnel(
+    sock: "socket.socket", proxy: Endpoint, server: Endpoint, limit: "Callable[[], None]"
+) -> None:
     """Ask the proxy at the other end of the socket for a way to the server.
+
+    Args:
+        sock: Connected to the proxy.
+        proxy: For messages, and who we are to it.
+        server: Where to.
+        limit: Called before every reading: sets the socket's time to what is left.
 
     Raises:
         TransportError: If it refuses, or speaks something else.
         OSError: If the socket fails or times out.
     """
     if proxy.scheme.startswith("socks5"):
-        _socks(sock, proxy, server)
+        _socks(_Reader(sock, proxy, limit), proxy, server)
     else:
-        _connect(sock, proxy, server)
+        _connect(_Reader(sock, proxy, limit), proxy, server)
 
 
-def _connect(sock: "socket.socket", proxy: Endpoint, server: Endpoint) -> None:
+class _Reader:
+    """Reads so many bytes from a proxy, and no more: what follows is already the server's."""
+
+    def __init__(self, sock: "socket.socket", proxy: Endpoint, limit: "Callable[[], None]") -> None:
+        self.sendall = sock.sendall
+        self._sock, self._proxy, self._limit = sock, proxy, limit
+
+    def exactly(self, count: int) -> bytes:
+        """So many bytes."""
+        read = b""
+        while len(read) < count:
+            self._limit()
+            piece = self._sock.recv(count - len(read))
+            if not piece:
+                raise _refused(self._proxy, "closed the connection")
+            read += piece
+        return read
+
+
+def _connect(sock: _Reader, proxy: Endpoint, server: Endpoint) -> None:
     host = f"[{server.host}]" if ":" in server.host else server.host
     target = f"{host}:{server.port}"
     credential = authorization(proxy)
@@ -126,11 +153,9 @@ def _connect(sock: "socket.socket", proxy: Endpoint, server: Endpoint) -> None:
     sock.sendall("\r\n".join([*lines, "", ""]).encode())
     head = b""
     while b"\r\n\r\n" not in head:
-        # One byte at a time: what follows the head is already the server's.
-        byte = sock.recv(1)
-        head += byte
-        if not byte or len(head) > _ANSWER_LIMIT_BYTES:
-            raise _refused(proxy, "closed the connection" if not byte else "answered no HTTP")
+        head += sock.exactly(1)
+        if len(head) > _ANSWER_LIMIT_BYTES:
+            raise _refused(proxy, "answered no HTTP")
     words = head.split(b"\r\n", 1)[0].split(None, 2)
     if len(words) < 2 or not words[0].startswith(b"HTTP/") or not words[1].isdigit():  # noqa: PLR2004 - version and status
         raise _refused(proxy, "answered no HTTP")
@@ -141,10 +166,10 @@ def _connect(sock: "socket.socket", proxy: Endpoint, server: Endpoint) -> None:
         raise _refused(proxy, f"refused the way to {target} (HTTP {status})")
 
 
-def _socks(sock: "socket.socket", proxy: Endpoint, server: Endpoint) -> None:
+def _socks(sock: _Reader, proxy: Endpoint, server: Endpoint) -> None:
     method = _SOCKS_PASSWORD if proxy.user else 0
     sock.sendall(bytes([_SOCKS_VERSION, 1, method]))
-    version, chosen = _exactly(sock, 2, proxy)
+    version, chosen = sock.exactly(2)
     if version != _SOCKS_VERSION:
         raise _refused(proxy, "does not speak SOCKS 5")
     if chosen == _SOCKS_NO_METHOD or chosen != method:
@@ -154,31 +179,21 @@ def _socks(sock: "socket.socket", proxy: Endpoint, server: Endpoint) -> None:
     name = server.host.encode("idna" if not server.host.isascii() else "ascii")
     request = bytes([_SOCKS_VERSION, 1, 0, 3, len(name)]) + name + server.port.to_bytes(2, "big")
     sock.sendall(request)
-    _, answer, _, kind = _exactly(sock, 4, proxy)
+    _, answer, _, kind = sock.exactly(4)
     if answer:
         raise _refused(proxy, f"refused: {_SOCKS_REFUSALS.get(answer, f'code {answer}')}")
-    length = {1: 4, 4: 16}.get(kind) or _exactly(sock, 1, proxy)[0]
-    _exactly(sock, length + 2, proxy)
+    length = {1: 4, 4: 16}.get(kind) or sock.exactly(1)[0]
+    sock.exactly(length + 2)
 
 
-def _socks_log_in(sock: "socket.socket", proxy: Endpoint) -> None:
+def _socks_log_in(sock: _Reader, proxy: Endpoint) -> None:
     from urllib.parse import unquote_to_bytes  # noqa: PLC0415 -- few proxies ask
 
     user, _, password = proxy.user.partition(":")
     pair = b"".join(bytes([len(part)]) + part for part in map(unquote_to_bytes, (user, password)))
     sock.sendall(b"\x01" + pair)
-    if _exactly(sock, 2, proxy)[1]:
+    if sock.exactly(2)[1]:
         raise _refused(proxy, "does not accept the name and password")
-
-
-def _exactly(sock: "socket.socket", count: int, proxy: Endpoint) -> bytes:
-    read = b""
-    while len(read) < count:
-        piece = sock.recv(count - len(read))
-        if not piece:
-            raise _refused(proxy, "closed the connection")
-        read += piece
-    return read
 
 
 def _refused(proxy: Endpoint, what: str) -> TransportError:

@@ -57,7 +57,7 @@ def make_context(
 
 def _trust(context: "Any", settings: TlsSettings) -> None:  # noqa: ANN401 - as above
     try:
-        context.load_verify_locations(cadata=settings.ca_pem.decode("ascii"))
+        context.load_verify_locations(cadata=settings.ca_pem.decode("ascii", "ignore"))
     except (TlsError, ValueError) as error:
         raise KubeconfigError(
             f"{settings.ca_origin} holds no certificate authority that can be read",
