@@ -66,10 +66,10 @@ def test_connections_that_died_meanwhile_cost_no_request(make: Make) -> None:
 
 
 def wait_closed(client: Client) -> None:
-    """Until every connection that was kept has heard of its end."""
+    """Until those that carried a request have heard of their end; one may have carried none."""
     deadline = time.monotonic() + 10
     idle = client.session._pool._idle
-    while any(one.is_usable() for one in idle) and time.monotonic() < deadline:
+    while sum(one.is_usable() for one in idle) > 1 and time.monotonic() < deadline:
         pass
 
 

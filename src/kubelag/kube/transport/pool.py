@@ -161,13 +161,15 @@ class Pool:
             try:
                 job = waiting.pop()
             except IndexError:
-                break
+                break  # the others were quicker
             taken = connection or self._take(limits, for_many=False)
             if isinstance(taken, TransportError):
                 found[job.number] = 0, Failure(error=taken)
                 continue
             self._work(taken, [job], limits, found)
             connection = None
+        if connection is not None:
+            self._give_back(connection)
 
 
 def _conversation(line: "Line", authority: str) -> "Conversation":
