@@ -12,7 +12,7 @@ import pytest
 from evidence import evidence
 from kubelag.experiments.contract import NotApplicableError, Situation, Variant
 from kubelag.experiments.credential_static import CredentialStatic
-from kubelag.kube.kubeconfig import load_kubeconfig
+from kubelag.kube.config.kubeconfig import load_kubeconfig
 from program import script
 
 API = "client.authentication.k8s.io/v1beta1"

@@ -14,7 +14,7 @@ import pytest
 
 from kubelag.kube.cache.layout import http_name
 from kubelag.kube.command import with_global_flags
-from kubelag.kube.kubeconfig import load_kubeconfig
+from kubelag.kube.config.kubeconfig import load_kubeconfig
 from kubelag.kube.versions import parse_version
 from kubelag.model.evidence import CacheDirectory
 from kubelag.observe.cache_directory import look

@@ -7,7 +7,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from kubelag.cli.flags import Options
     from kubelag.kube.client import Client
-    from kubelag.kube.overrides import Overrides
+    from kubelag.kube.config.overrides import Overrides
     from kubelag.kube.transport.events import Observer
 
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -116,7 +116,7 @@ KUBE_OPTIONS = (
 
 def overrides_of(args: "Options") -> "Overrides":
     """What the options say about the kubeconfig."""
-    from kubelag.kube.overrides import Overrides  # noqa: PLC0415 -- `--help` needs none of it
+    from kubelag.kube.config.overrides import Overrides  # noqa: PLC0415 -- `--help` needs none of it
     from kubelag.kube.secret import Secret  # noqa: PLC0415 -- the same
 
     names = [name.replace("-", "_") for name, *_ in _CONFIG]

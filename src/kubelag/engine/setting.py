@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from kubelag.errors import RefusedError, UsageError
 from kubelag.kube.command import parse_command, with_global_flags
-from kubelag.kube.kubeconfig import Kubeconfig, load_kubeconfig
+from kubelag.kube.config.kubeconfig import Kubeconfig, load_kubeconfig
 from kubelag.kube.repeatable import Repeatable, classify, is_builtin
 from kubelag.launch.child import Child
 from kubelag.model.evidence import CacheDirectory, Client, Look

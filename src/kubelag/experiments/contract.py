@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
-from kubelag.kube.kubeconfig import Kubeconfig
+from kubelag.kube.config.kubeconfig import Kubeconfig
 from kubelag.launch.child import Child
 from kubelag.model.evidence import Evidence
 

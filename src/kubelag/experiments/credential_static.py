@@ -8,9 +8,9 @@ import os
 
 from kubelag.errors import KubelagError
 from kubelag.experiments.contract import NotApplicableError, Situation, Variant
+from kubelag.kube.auth.exec_plugin import run_exec_plugin
 from kubelag.kube.command import without_flag
-from kubelag.kube.exec_plugin import run_exec_plugin
-from kubelag.kube.static_kubeconfig import static_token_kubeconfig
+from kubelag.kube.config.static_kubeconfig import static_token_kubeconfig
 
 # Longer than any plugin that a user would still wait for; arbitrary.
 _PLUGIN_TIMEOUT_S = 60.0

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     )
     from kubelag.kube.aio import AsyncClient
     from kubelag.kube.client import Client, Settings
+    from kubelag.kube.config.overrides import Overrides
     from kubelag.kube.discovery.resolve import Resource
-    from kubelag.kube.overrides import Overrides
     from kubelag.kube.secret import Secret
     from kubelag.kube.transport.events import Phase, RequestDone
 
@@ -32,7 +32,7 @@ _HOMES = {
     "CredentialError": "kubelag.errors",
     "KubeconfigError": "kubelag.errors",
     "KubelagError": "kubelag.errors",
-    "Overrides": "kubelag.kube.overrides",
+    "Overrides": "kubelag.kube.config.overrides",
     "Phase": "kubelag.kube.transport.events",
     "RequestDone": "kubelag.kube.transport.events",
     "Resource": "kubelag.kube.discovery.resolve",

@@ -9,9 +9,9 @@ from _thread import allocate_lock
 
 from kubelag import __version__
 from kubelag.errors import KubelagError
+from kubelag.kube.config.kubeconfig import choose_kubeconfig
+from kubelag.kube.config.overrides import Overrides
 from kubelag.kube.discovery.service import Discovery, Manner
-from kubelag.kube.kubeconfig import choose_kubeconfig
-from kubelag.kube.overrides import Overrides
 from kubelag.kube.query import without_user
 from kubelag.kube.record import Record
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from typing import Any, Literal, Self
 
     from kubelag.kube.cache.store import Store
+    from kubelag.kube.config.kubeconfig import Kubeconfig
     from kubelag.kube.discovery.fetch import Fetcher
     from kubelag.kube.discovery.resolve import Resource
-    from kubelag.kube.kubeconfig import Kubeconfig
     from kubelag.kube.session import Session
     from kubelag.kube.transport.events import Observer
     from kubelag.kube.transport.messages import Response

@@ -3,7 +3,7 @@
 import sys
 
 from kubelag.errors import KubeconfigError
-from kubelag.kube.credentials import Credentials
+from kubelag.kube.auth.credentials import Credentials
 from kubelag.kube.session import Manner, Session
 from kubelag.kube.transport.dial import Dialer, Route
 from kubelag.kube.transport.endpoint import Endpoint, parse_endpoint
@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from kubelag.kube.kubeconfig import Cluster, Kubeconfig
+    from kubelag.kube.config.kubeconfig import Cluster, Kubeconfig
     from kubelag.kube.transport.events import Observer
 
 _PROXY_VARIABLES = frozenset({"http_proxy", "https_proxy"})

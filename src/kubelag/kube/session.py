@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from kubelag.kube.credentials import Credentials
+    from kubelag.kube.auth.credentials import Credentials
     from kubelag.kube.transport.connection import Outcome
     from kubelag.kube.transport.events import Observer
     from kubelag.kube.transport.pool import Pool

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 from kubelag.errors import ApiError, CredentialError, KubelagError, TransportError
 from kubelag.kube.client import Client, Settings
 from kubelag.kube.command import parse_command
-from kubelag.kube.kubeconfig import Kubeconfig
-from kubelag.kube.overrides import overrides_of
+from kubelag.kube.config.kubeconfig import Kubeconfig
+from kubelag.kube.config.overrides import overrides_of
 from kubelag.kube.reading import ACCEPT_TABLE
 from kubelag.kube.redact import redact_text
 from kubelag.kube.transport.endpoint import parse_endpoint

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from socket import socket as Socket  # noqa: N812 - a class
     from typing import Any
 
-    from kubelag.kube.credentials import ClientCertificate
+    from kubelag.kube.auth.credentials import ClientCertificate
     from kubelag.kube.transport.endpoint import Endpoint
     from kubelag.kube.transport.events import Observer, PhaseKind
 

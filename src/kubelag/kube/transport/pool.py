@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kubelag.kube.credentials import ClientCertificate
+    from kubelag.kube.auth.credentials import ClientCertificate
     from kubelag.kube.transport.connection import Job, Limits, Outcome
     from kubelag.kube.transport.dial import Dialer, Line
     from kubelag.kube.transport.events import Observer

@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from kubelag.kube.credentials import ClientCertificate
+    from kubelag.kube.auth.credentials import ClientCertificate
 
 HTTP1 = "http/1.1"
 HTTP2 = "h2"

@@ -11,8 +11,8 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kubelag.kube.kubeconfig_yaml import KubeconfigLoader
-from kubelag.kube.plain_yaml import CANNOT_SAY, parse_plain
+from kubelag.kube.config.kubeconfig_yaml import KubeconfigLoader
+from kubelag.kube.config.plain_yaml import CANNOT_SAY, parse_plain
 
 # `kubectl config set-cluster`, `set-credentials` and `set-context`, kubectl 1.33 (and 1.27, which
 # writes the same).

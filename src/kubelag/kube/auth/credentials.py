@@ -13,7 +13,12 @@ import time
 from _thread import allocate_lock, get_ident
 
 from kubelag.errors import CredentialError, KubeconfigError
-from kubelag.kube.credential_files import ClientCertificate, PemSource, RereadFile, checked_token
+from kubelag.kube.auth.credential_files import (
+    ClientCertificate,
+    PemSource,
+    RereadFile,
+    checked_token,
+)
 from kubelag.kube.secret import Secret
 
 TYPE_CHECKING = False
@@ -21,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Protocol as Interface
 
-    from kubelag.kube.kubeconfig import Cluster, User
+    from kubelag.kube.config.kubeconfig import Cluster, User
 
     Headers = tuple[tuple[str, str], ...]
     Observe = Callable[[str, int, int, str], None]
@@ -63,7 +68,7 @@ class Credentials:
         if not cluster.server.lower().startswith("https:"):
             self._source = _Nothing()
         elif user.auth == "exec" and user.exec is not None:
-            from kubelag.kube.credential_plugin import PluginSource  # noqa: PLC0415 -- costs 6 ms
+            from kubelag.kube.auth.credential_plugin import PluginSource  # noqa: PLC0415 -- costs 6 ms
 
             self._source = PluginSource(
                 user.exec,
@@ -213,7 +218,7 @@ class _Static:
 def _impersonation(user: "User") -> "Headers":
     if not user.as_user:
         return ()
-    from kubelag.kube.impersonation import impersonation_headers  # noqa: PLC0415 -- few need it
+    from kubelag.kube.auth.impersonation import impersonation_headers  # noqa: PLC0415 -- few need it
 
     return impersonation_headers(user)
 

@@ -15,9 +15,9 @@ import pytest
 import yaml
 
 from kubelag.errors import CredentialError, KubeconfigError
-from kubelag.kube.credentials import Credentials
-from kubelag.kube.kubeconfig import Kubeconfig, choose_kubeconfig
-from kubelag.kube.overrides import Overrides
+from kubelag.kube.auth.credentials import Credentials
+from kubelag.kube.config.kubeconfig import Kubeconfig, choose_kubeconfig
+from kubelag.kube.config.overrides import Overrides
 from kubelag.kube.secret import Secret
 from kubelag.lab.control_plane.certificates import Certificates, issue
 

@@ -7,7 +7,7 @@ more than the rest of a command; whatever goes beyond that is left to PyYAML.
 import os
 
 from kubelag.errors import KubeconfigError
-from kubelag.kube.plain_yaml import CANNOT_SAY, parse_plain
+from kubelag.kube.config.plain_yaml import CANNOT_SAY, parse_plain
 from kubelag.kube.record import Record, hidden
 
 TYPE_CHECKING = False
@@ -81,7 +81,7 @@ def read_config_file(path: str) -> ConfigFile:
     try:
         return _checked(document, directory)
     except _MisfitError as error:
-        from kubelag.kube.kubeconfig_yaml import line_of  # noqa: PLC0415 -- imports PyYAML
+        from kubelag.kube.config.kubeconfig_yaml import line_of  # noqa: PLC0415 -- imports PyYAML
 
         line = line_of(content, error.place)
         where = f" (line {line})" if line else ""
@@ -117,7 +117,7 @@ def _parse(content: bytes, path: str) -> object:
     document = parse_plain(content)
     if document is not CANNOT_SAY:
         return document
-    from kubelag.kube.kubeconfig_yaml import parse_yaml  # noqa: PLC0415 -- imports PyYAML
+    from kubelag.kube.config.kubeconfig_yaml import parse_yaml  # noqa: PLC0415 -- imports PyYAML
 
     return parse_yaml(content, path)
 

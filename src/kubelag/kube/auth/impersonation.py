@@ -4,7 +4,7 @@ from kubelag.errors import KubeconfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from kubelag.kube.kubeconfig import User
+    from kubelag.kube.config.kubeconfig import User
 
 # What stands in a header's name as it is: RFC 9110 §5.6.2, less the escape sign.
 _UNESCAPED = frozenset(b"!#$&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz")

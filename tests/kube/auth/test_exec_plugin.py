@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from kubelag.errors import CredentialError
-from kubelag.kube.exec_plugin import run_exec_plugin
-from kubelag.kube.kubeconfig import Cluster, ExecSpec
+from kubelag.kube.auth.exec_plugin import run_exec_plugin
+from kubelag.kube.config.kubeconfig import Cluster, ExecSpec
 from kubelag.kube.secret import Secret
 
 PLANTED = "PLANTED5ecretValue"

@@ -9,7 +9,7 @@ from kubelag.errors import KubeconfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from kubelag.kube.kubeconfig_file import Place
+    from kubelag.kube.config.kubeconfig_file import Place
 
 _BASE: "type[yaml.SafeLoader]" = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 

@@ -7,7 +7,7 @@ from kubelag.kube.secret import Secret
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from kubelag.kube.kubeconfig import Kubeconfig
+    from kubelag.kube.config.kubeconfig import Kubeconfig
 
 
 def static_token_kubeconfig(

@@ -14,18 +14,18 @@ from hypothesis import strategies as st
 
 import kubelag
 from kubelag.errors import KubeconfigError
-from kubelag.kube.credentials import Credentials
-from kubelag.kube.kubeconfig import (
+from kubelag.kube.auth.credentials import Credentials
+from kubelag.kube.config.kubeconfig import (
     DEFAULT_SERVER,
     Kubeconfig,
     choose_kubeconfig,
     load_kubeconfig,
     merge,
 )
-from kubelag.kube.kubeconfig_file import ConfigFile, read_config_file
-from kubelag.kube.overrides import Overrides
+from kubelag.kube.config.kubeconfig_file import ConfigFile, read_config_file
+from kubelag.kube.config.overrides import Overrides
+from kubelag.kube.config.static_kubeconfig import static_token_kubeconfig
 from kubelag.kube.secret import Secret
-from kubelag.kube.static_kubeconfig import static_token_kubeconfig
 
 PLANTED = "PLANTED5ecretValue"
 
@@ -245,9 +245,9 @@ def test_a_usual_kubeconfig_is_read_without_anything_slow(home: Path) -> None:
     code = f"""
 import sys
 sys.path.insert(0, {str(source)!r})
-from kubelag.kube.credentials import Credentials
-from kubelag.kube.kubeconfig import choose_kubeconfig
-from kubelag.kube.overrides import Overrides
+from kubelag.kube.auth.credentials import Credentials
+from kubelag.kube.config.kubeconfig import choose_kubeconfig
+from kubelag.kube.config.overrides import Overrides
 given = Overrides(kubeconfig={str(home / "config")!r}, cluster="c")
 chosen = choose_kubeconfig(given, {{}})
 assert chosen.cluster.server == "https://h"

@@ -3,17 +3,17 @@
 import os
 import time
 
-from kubelag.kube.credential_files import ClientCertificate, checked_token
-from kubelag.kube.exec_plugin import run_exec_plugin
+from kubelag.kube.auth.credential_files import ClientCertificate, checked_token
+from kubelag.kube.auth.exec_plugin import run_exec_plugin
 from kubelag.kube.secret import Secret
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from kubelag.kube.credentials import Observe
-    from kubelag.kube.exec_plugin import Credential
-    from kubelag.kube.kubeconfig import Cluster, ExecSpec
+    from kubelag.kube.auth.credentials import Observe
+    from kubelag.kube.auth.exec_plugin import Credential
+    from kubelag.kube.config.kubeconfig import Cluster, ExecSpec
 
 # Longer than any plugin that a user would still wait for; arbitrary.
 PLUGIN_TIMEOUT_S = 60.0

@@ -15,8 +15,8 @@ against real `kubectl` of 1.20, 1.27 and 1.33:
 import os
 
 from kubelag.errors import KubeconfigError
-from kubelag.kube.kubeconfig_file import ConfigFile, read_config_file
-from kubelag.kube.overrides import NO_SECRET, Overrides, overrides_of
+from kubelag.kube.config.kubeconfig_file import ConfigFile, read_config_file
+from kubelag.kube.config.overrides import NO_SECRET, Overrides, overrides_of
 from kubelag.kube.record import Record, hidden
 from kubelag.kube.secret import Secret
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Literal
 
-    from kubelag.kube.kubeconfig_file import Entry
+    from kubelag.kube.config.kubeconfig_file import Entry
 
     AuthKind = Literal[
         "exec", "token", "token_file", "certificate", "auth_provider", "basic", "none"
@@ -171,7 +171,7 @@ def choose_kubeconfig(
     name = overrides.context or merged.current_context
     entries = _entries(overrides, merged, name, files)
     if not (merged.clusters or merged.users or merged.contexts or overrides.server):
-        from kubelag.kube.in_cluster import in_cluster_entries  # noqa: PLC0415 -- in pods only
+        from kubelag.kube.config.in_cluster import in_cluster_entries  # noqa: PLC0415 -- in pods only
 
         entries = in_cluster_entries(env, service_account) or entries
     context, cluster, user = entries

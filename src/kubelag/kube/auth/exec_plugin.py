@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-    from kubelag.kube.kubeconfig import Cluster, ExecSpec
+    from kubelag.kube.config.kubeconfig import Cluster, ExecSpec
 
 API_VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
 # Enough to recognise a plugin's complaint, and too little to drown a report in.

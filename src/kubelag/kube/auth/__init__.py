@@ -1,0 +1,1 @@
+"""Who a client is: tokens, certificates, exec plugins, impersonation."""

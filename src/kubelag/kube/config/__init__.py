@@ -1,0 +1,1 @@
+"""What a client takes from kubeconfig files, flags, environment and pod."""
