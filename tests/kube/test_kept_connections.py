@@ -105,6 +105,18 @@ def test_after_a_fork_nobody_hears_the_others_answers(make: Make) -> None:
             assert pipe.read() == b"/child"
 
 
+def test_a_proxy_that_forwards_hears_whole_addresses_and_who_we_are(tmp_path: Path) -> None:
+    with serving(echo) as proxy:
+        path = kubeconfig(tmp_path, "http://api.example.com")
+        env = {"KUBECONFIG": str(path), "HTTP_PROXY": f"http://me:open@127.0.0.1:{proxy.port}"}
+        client = Client(env=env, settings=Settings(cache="memory"))
+        assert client.request("/version").status == 200
+        client.forget_connections()
+        (asked,) = proxy.heads
+        assert asked.target == "http://api.example.com/version"
+        assert asked.header("proxy-authorization") == "Basic bWU6b3Blbg=="
+
+
 def test_a_large_body_may_take_its_time(make: Make) -> None:
     def answer(exchange: Exchange) -> None:
         time.sleep(0.3)  # by now the sender's buffers are full

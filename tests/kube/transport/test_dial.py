@@ -64,7 +64,9 @@ def test_ipv6_is_spoken_where_there_is_any() -> None:
         line.socket.close()
 
 
-@pytest.mark.parametrize("host", ["no-such-host.invalid", "a..b", "x" * 300, "-", "1.2.3.4.5"])
+@pytest.mark.parametrize(
+    "host", ["no-such-host.invalid", "a..b", "x" * 300, "-", "1.2.3.4.5", "256.1.1.1"]
+)
 def test_a_name_that_is_none_is_one_sentence(host: str, tmp_path: Path) -> None:
     with pytest.raises(KubelagError) as raised:
         version_of(kubeconfig(tmp_path, f"http://{host}:1"))

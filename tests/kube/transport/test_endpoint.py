@@ -37,6 +37,7 @@ def test_a_url_is_taken_apart(
         *("", "https://", "https://:6443", "ftp://api", "https://api:0", "https://api:65536"),
         *("https://api:x", "https://a b", "https://[::1", "https://::1", "https://api?x=1"),
         *("https://api#x", "//api", "https://[zz]", "https://a@b@", "https://api\n", "unix:///a"),
+        *("https://api:\u00b2", "https://api:" + "9" * 5000),
     ],
 )
 def test_what_is_no_url_is_refused(url: str) -> None:

@@ -230,3 +230,8 @@ def test_whoever_waits_is_told_that_he_does(tmp_path: Path) -> None:
     assert [one.answers for one in told] == [1]
     assert told[0].server == f"127.0.0.1:{server.port}"
     assert 0.9 <= told[0].waited_s < 10
+
+
+def test_a_quick_connection_makes_nobody_wait(both: Watched) -> None:
+    both.client.request("/version")
+    assert not any(isinstance(one, Waiting) for one in both.events)

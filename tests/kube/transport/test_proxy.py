@@ -14,7 +14,6 @@ from hostile_server import (
     Exchange,
     HostileServer,
     kubeconfig,
-    proxying,
     serving,
     well_behaved,
 )
@@ -25,6 +24,7 @@ from kubelag.kube.transport.endpoint import parse_endpoint
 from kubelag.kube.transport.events import Phase, RequestDone, Waiting
 from kubelag.kube.transport.proxy import chosen_proxy
 from kubelag.kube.transport.tls import TlsSettings
+from tunnel_proxy import proxying
 
 HOST = "api.example.com"
 HTTPS = {"HTTPS_PROXY": "http://proxy:3128"}
@@ -63,6 +63,15 @@ def test_the_variables_count_as_they_do_for_kubectl(
     ("url", "no_proxy", "is_spared"),
     [
         ("https://a.b", "*", True),
+        ("https://a.b", "a.b", True),
+        ("https://a.b", "A.B", True),
+        ("https://a.b.", "a.b", True),
+        ("https://x.a.b", "a.b", True),
+        ("https://x.a.b", ".a.b", True),
+        ("https://x.a.b", "*.a.b", True),
+        ("https://a.b", "c.d, a.b ,,", True),
+        ("https://a.b:6443", "a.b:6443", True),
+        ("https://a.b", "a.b:443", True),
         ("https://xa.b", "a.b", False),
         ("https://a.b", ".a.b", False),
         ("https://a.b", "*.a.b", False),

@@ -43,10 +43,11 @@ def look_up(host: str, port: int) -> "list[tuple[int, int, int, str, tuple[str, 
 
 def numeric(host: str, port: int) -> "list[tuple[int, int, int, str, tuple[str, int]]] | None":
     """The same of an IPv4 address in the usual form, without asking; None for anything else."""
-    parts = host.split(".")
-    if len(parts) != 4 or not all(part.isdigit() and part == str(int(part)) for part in parts):  # noqa: PLR2004 - octets
+    try:
+        is_usual = core.inet_ntoa(core.inet_aton(host)) == host
+    except (OSError, UnicodeError):
         return None
-    return [(core.AF_INET, STREAM, 0, "", (host, port))]
+    return None if not is_usual else [(core.AF_INET, STREAM, 0, "", (host, port))]
 
 
 def is_readable(sock: "Socket | TlsSocket") -> bool:

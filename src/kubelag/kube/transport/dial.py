@@ -311,10 +311,10 @@ class _Race:
         wait_s = min(left_s, HEAD_START_S) if self._waiting else left_s
         if not self._running:
             return None
-        if wait_s > _SIGN_S:
+        ready = self._poll.poll(max(0.0, min(wait_s, _SIGN_S) * 1000))
+        if not ready and wait_s > _SIGN_S:
             self._beat()
-            wait_s = _SIGN_S
-        for fd, _ in self._poll.poll(max(0.0, wait_s * 1000)):
+        for fd, _ in ready:
             self._poll.unregister(fd)
             code = connect_error(self._running[fd][0])
             if sock := self._settle(fd, code):

@@ -5,6 +5,7 @@ from kubelag.kube.record import Record, hidden
 
 _PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 _HIGHEST_PORT = 65535
+_PORT_DIGITS = 5
 _SHOWN_CHARS = 80
 _V6_CHARS = frozenset("0123456789abcdefABCDEF:.")
 
@@ -72,6 +73,7 @@ def _host_and_port(text: str, usual: int) -> "tuple[str, int]":
         tail = colon + tail
         is_host = not set("[]@") & set(host)
     digits = tail.removeprefix(":")
-    if not is_host or (tail and not (tail.startswith(":") and digits.isdigit())):
+    is_port = tail.startswith(":") and digits.isascii() and digits.isdigit()
+    if not is_host or (tail and not (is_port and len(digits) <= _PORT_DIGITS)):
         return "", 0
     return host, int(digits) if tail else usual

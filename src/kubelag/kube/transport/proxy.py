@@ -79,7 +79,8 @@ def _spares(rule: str, host: str, address: object, port: int) -> bool:
     if rule == "*":
         return True
     try:
-        return address is not None and address in ipaddress.ip_network(rule, strict=False)
+        if address is not None and address in ipaddress.ip_network(rule, strict=False):
+            return True
     except (ValueError, TypeError):
         pass
     name, colon, wanted_port = rule.rpartition(":")
