@@ -5,6 +5,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -257,6 +258,35 @@ def test_ctrl_c_while_all_of_it_starts_is_not_lost_and_leaves_nothing(
 ) -> None:
     recorder = interrupting()
     seen = shell("sleep 1000", recorder=recorder)
+    assert seen.run.interrupted
+    assert recorder.said == ["started", "stopped"]
+    assert marked
+
+
+class _InterruptingAnotherThread(FakeRecorder):
+    """Ctrl-C as a thread from before takes it, in which nothing is blocked."""
+
+    def started(self, pid: int) -> None:
+        super().started(pid)
+        taken.set()
+        while not done.wait(0.01):
+            pass
+
+
+taken, done = threading.Event(), threading.Event()
+
+
+def test_ctrl_c_that_another_thread_takes_is_not_lost_either(marked: str) -> None:
+    def take() -> None:
+        taken.wait()
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+        done.set()
+
+    thread = threading.Thread(target=take)
+    thread.start()
+    recorder = _InterruptingAnotherThread()
+    seen = shell("sleep 1000", recorder=recorder)
+    thread.join()
     assert seen.run.interrupted
     assert recorder.said == ["started", "stopped"]
     assert marked

@@ -116,14 +116,16 @@ def watch(wanted: Watch) -> Watched:
 
 def _watch_to_the_end(process: "subprocess.Popen[bytes]", wanted: Watch, start_ns: int) -> Watched:
     log = _LogTap(process, start_ns, pass_through=wanted.show_output)
-    log.start()
-    if wanted.recorder:
-        wanted.recorder.started(process.pid)
     tree = TreeSampler(roots=lambda: (process.pid,))
     host, in_flight = HostSampler(), InFlightWatcher(lambda: tree.living)
-    tree_failed = _crash_of(tree.start)
-    host_failed = _crash_of(lambda: host.start(process.pid))
-    flight_failed = _crash_of(in_flight.start)
+    # Blocked they are, but a thread from before may take one, which Python hands to us.
+    with endings_held_back():
+        log.start()
+        if wanted.recorder:
+            wanted.recorder.started(process.pid)
+        tree_failed = _crash_of(tree.start)
+        host_failed = _crash_of(lambda: host.start(process.pid))
+        flight_failed = _crash_of(in_flight.start)
     interrupted, status, rusage = _wait(process, wanted.tick)
     end_ns = time.time_ns()
     # The samplers and the tracer stop before anything is judged, in no particular order.
