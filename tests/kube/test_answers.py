@@ -133,3 +133,10 @@ def test_the_same_page_again_is_refused() -> None:
     with pytest.raises(TransportError, match="the same page of /a again and again"):
         next_page(page, "t", "/a?limit=1", SERVER)
     assert next_page({"metadata": {"continue": None}}, "t", "/a", SERVER) == ""
+
+
+def test_a_content_type_reaches_no_terminal_as_a_command() -> None:
+    answer = Response(status=200, headers={"content-type": "text/\x1b[31mred"}, body=b"no")
+    with pytest.raises(TransportError) as raised:
+        document_of(answer, "/x", SERVER)
+    assert "text/ [31mred" in str(raised.value)

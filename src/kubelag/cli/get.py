@@ -78,8 +78,10 @@ def run(args: "Options") -> int:
 def _raw(client: "Client", path: str) -> int:
     if not path.startswith("/"):
         raise UsageError(f"--raw takes a path of the server, not {path!r}", "begin it with a /")
+    from kubelag.kube.query import encoded  # noqa: PLC0415 -- as above
+
     sys.stdout.flush()
-    sys.stdout.buffer.write(client.request(path).body)
+    sys.stdout.buffer.write(client.request(encoded(path)).body)
     return 0
 
 

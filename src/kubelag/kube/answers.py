@@ -73,7 +73,8 @@ def document_of(response: "Response", path: str, server: str) -> "dict[str, Any]
         return document
     kind = response.headers.get("content-type", "").partition(";")[0] or "no stated type"
     raise TransportError(
-        f"{server} answered {path.partition('?')[0]} with something that is no JSON ({kind[:60]})",
+        f"{server} answered {path.partition('?')[0]} with something that is no JSON "
+        f"({_printable(kind[:60])})",
         "check that the server's URL is an API server's, and what is in between",
     )
 

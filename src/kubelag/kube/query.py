@@ -35,6 +35,14 @@ def segment(text: str, what: str) -> str:
     return quote(text)
 
 
+def encoded(target: str) -> str:
+    """A path with its query as it was typed; what may not be sent as it is, percent-encoded."""
+    return "".join(
+        char if char.isascii() and char.isprintable() and char != " " else quote(char)
+        for char in target
+    )
+
+
 def without_user(url: str) -> str:
     """The URL without user information, which may be a password."""
     scheme, separator, rest = url.rpartition("://")

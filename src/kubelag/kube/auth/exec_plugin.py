@@ -197,7 +197,9 @@ def _ended(code: int) -> str:
 
 def _told(complaint: bytes) -> str:
     text = redact_text(complaint.decode(errors="replace")).strip()
-    return f": {text[-_STDERR_KEPT_CHARS:]}" if text else ""
+    # What a terminal would take for a command must not reach it.
+    shown = "".join(char if char.isprintable() else " " for char in text[-_STDERR_KEPT_CHARS:])
+    return f": {shown}" if text else ""
 
 
 def _credential(output: bytes, spec: "ExecSpec", took_ns: int) -> Credential:
