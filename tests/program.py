@@ -189,3 +189,15 @@ def all_of(terminal: int) -> bytes:
         except OSError:  # how a terminal says that nobody writes to it any more
             pass
     return shown
+
+
+def ends(pid: int) -> bool:
+    """Whether a process is gone, or about to be: a signal needs its moment."""
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([fd], [], [], 5)[0])
+    finally:
+        os.close(fd)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kubelag.kube.query import encoded, without_user
+from kubelag.kube.query import encoded
 
 
 @pytest.mark.parametrize(
@@ -15,15 +15,3 @@ from kubelag.kube.query import encoded, without_user
 )
 def test_what_was_typed_is_sent_in_the_only_form_that_may_be(typed: str, sent: str) -> None:
     assert encoded(typed) == sent
-
-
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        ("https://bob:hunter2@api:6443/a@b", "https://api:6443/a@b"),
-        ("api:6443", "api:6443"),
-        ("http://[::1]:1", "http://[::1]:1"),
-    ],
-)
-def test_a_password_in_a_url_is_not_told(url: str, shown: str) -> None:
-    assert without_user(url) == shown

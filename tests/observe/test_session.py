@@ -1,7 +1,6 @@
 """One command with every observer around it: what is told, and that nothing of it goes on."""
 
 import os
-import select
 import signal
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from kubelag.model.evidence import Look, Process, Syscall
 from kubelag.observe import session, syscalls
 from kubelag.observe.session import Watch, Watched, watch
 from kubelag.observe.syscalls import StraceRecorder
-from program import script
+from program import ends, script
 
 ENV = {"PATH": os.environ["PATH"]}
 needs_strace = pytest.mark.skipif(syscalls.probe() is not None, reason=str(syscalls.probe()))
@@ -186,7 +185,7 @@ def marked(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     mark = f"SESSION_TEST={os.urandom(8).hex()}"
     monkeypatch.setitem(ENV, *mark.split("="))
     yield mark
-    assert [pid for pid in _carrying(mark) if not _ends(pid)] == []
+    assert [pid for pid in _carrying(mark) if not ends(pid)] == []
 
 
 def _carrying(mark: str) -> Iterator[int]:
@@ -194,17 +193,6 @@ def _carrying(mark: str) -> Iterator[int]:
         with suppress(OSError):
             if mark.encode() in (path / "environ").read_bytes().split(b"\0"):
                 yield int(path.name)
-
-
-def _ends(pid: int) -> bool:
-    try:
-        fd = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return True
-    try:
-        return bool(select.select([fd], [], [], 5)[0])
-    finally:
-        os.close(fd)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ is; whatever else answers sends HTML or text.
 
 from kubelag.errors import ApiError, TransportError
 from kubelag.kube.lean import json
+from kubelag.kube.shown import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def error_of(response: "Response", method: str, path: str, server: str) -> ApiEr
     asked = f"{method} {path.partition('?')[0]}"
     if code in _REDIRECTS:
         location = response.headers.get("location") or "nowhere"
-        to = _printable(location.partition("?")[0][:_MESSAGE_CHARS])
+        to = printable(location.partition("?")[0][:_MESSAGE_CHARS])
         message = f"{server} redirects {asked} to {to}, where a credential must not follow"
         return ApiError(message, "put the final URL into the kubeconfig", status=code)
     if status is None:
@@ -55,7 +56,7 @@ def error_of(response: "Response", method: str, path: str, server: str) -> ApiEr
         return ApiError(message, step or _next_step(code, is_status=False), status=code)
     reason = str(status.get("reason") or "")
     told = str(status.get("message") or reason or f"HTTP {code}")[:_MESSAGE_CHARS]
-    message = f"{server} says: {_printable(told)} ({code}{f' {reason}' if reason else ''})"
+    message = f"{server} says: {printable(told)} ({code}{f' {reason}' if reason else ''})"
     return ApiError(message, _next_step(code, is_status=True), status=code, reason=reason)
 
 
@@ -74,7 +75,7 @@ def document_of(response: "Response", path: str, server: str) -> "dict[str, Any]
     kind = response.headers.get("content-type", "").partition(";")[0] or "no stated type"
     raise TransportError(
         f"{server} answered {path.partition('?')[0]} with something that is no JSON "
-        f"({_printable(kind[:60])})",
+        f"({printable(kind[:60])})",
         "check that the server's URL is an API server's, and what is in between",
     )
 
@@ -133,8 +134,3 @@ def _status(response: "Response") -> "dict[str, Any] | None":
         return None
     is_status = isinstance(document, dict) and document.get("kind") == "Status"
     return document if is_status else None
-
-
-def _printable(text: str) -> str:
-    """A server's words on a terminal: no control character may reach it."""
-    return "".join(char if char.isprintable() else " " for char in text)

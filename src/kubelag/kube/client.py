@@ -12,8 +12,8 @@ from kubelag.errors import KubelagError
 from kubelag.kube.config.kubeconfig import choose_kubeconfig
 from kubelag.kube.config.overrides import Overrides
 from kubelag.kube.discovery.service import Discovery, Manner
-from kubelag.kube.query import without_user
 from kubelag.kube.record import Record
+from kubelag.kube.shown import without_user
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -43,13 +43,6 @@ def encoded(target: str) -> str:
     )
 
 
-def without_user(url: str) -> str:
-    """The URL without user information, which may be a password."""
-    scheme, separator, rest = url.rpartition("://")
-    place, slash, path = rest.partition("/")
-    return f"{scheme}{separator}{place.rpartition('@')[2]}{slash}{path}"
-
-
 def with_query(path: str, pairs: "Iterable[tuple[str, str | None]]") -> str:
     """The path with those pairs that have a value."""
     words = [f"{name}={quote(value)}" for name, value in pairs if value]

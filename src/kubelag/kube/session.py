@@ -188,12 +188,9 @@ class Session:
 
     def _told(self, one: "_Try") -> "Response | TransportError":
         outcome = one.outcome
-        failure = outcome.error if isinstance(outcome, Failure) else None
-        answer: Response | TransportError
-        if isinstance(outcome, Response):
-            answer = _unpacked(outcome, self._manner.authority)
-        else:
-            answer = outcome.error
+        body, why = (
+            (outcome.body, "") if isinstance(outcome, Response) else (b"", outcome.error.message)
+        )
         self._observe(
             RequestDone(
                 request=one.number,
@@ -203,11 +200,13 @@ class Session:
                 status=one.status(),
                 began_ns=one.began_ns,
                 ended_ns=time.perf_counter_ns(),
-                received_bytes=len(outcome.body) if isinstance(outcome, Response) else 0,
-                why=failure.message if failure else "",
+                received_bytes=len(body),
+                why=why,
             )
         )
-        return answer
+        if isinstance(outcome, Failure):
+            return outcome.error
+        return _unpacked(outcome, self._manner.authority)
 
 
 class _Try:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import select
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from kubelag.errors import CredentialError
 from kubelag.kube.auth.exec_plugin import run_exec_plugin
 from kubelag.kube.config.kubeconfig import Cluster, ExecSpec
 from kubelag.kube.secret import Secret
+from program import ends
 
 PLANTED = "PLANTED5ecretValue"
 V1 = "client.authentication.k8s.io/v1"
@@ -103,18 +103,6 @@ def test_a_plugin_that_hangs_is_ended_with_its_children(tmp_path: Path) -> None:
     with pytest.raises(CredentialError, match="did not answer within"):
         run_exec_plugin(spec, Cluster(), 0.5, env=ENV)
     assert ends(int((tmp_path / "pid").read_text()))
-
-
-def ends(pid: int) -> bool:
-    """Whether a process is gone, or about to be: a signal needs its moment."""
-    try:
-        fd = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return True
-    try:
-        return bool(select.select([fd], [], [], 5)[0])
-    finally:
-        os.close(fd)
 
 
 def test_a_missing_plugin_is_told(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ import pytest
 
 from cache_snapshots import NOW_S, SERVER, resource, snapshot
 from kubelag.kube.cache import pack
-from kubelag.kube.cache.store import FRESH_S, Store
+from kubelag.kube.cache.store import Store
 from kubelag.kube.cache.tree import MISSING, files
-from kubelag.kube.discovery.snapshot import GroupVersion, Snapshot
+from kubelag.kube.discovery.snapshot import FRESH_S, GroupVersion, Snapshot
 
 MakeStore = Callable[..., Store]
 

@@ -17,6 +17,7 @@ from kubelag.errors import CredentialError
 from kubelag.kube.record import Record, hidden
 from kubelag.kube.redact import redact_text
 from kubelag.kube.secret import Secret
+from kubelag.kube.shown import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -197,9 +198,7 @@ def _ended(code: int) -> str:
 
 def _told(complaint: bytes) -> str:
     text = redact_text(complaint.decode(errors="replace")).strip()
-    # What a terminal would take for a command must not reach it.
-    shown = "".join(char if char.isprintable() else " " for char in text[-_STDERR_KEPT_CHARS:])
-    return f": {shown}" if text else ""
+    return f": {printable(text[-_STDERR_KEPT_CHARS:])}" if text else ""
 
 
 def _credential(output: bytes, spec: "ExecSpec", took_ns: int) -> Credential:

@@ -6,8 +6,8 @@ import time
 from kubelag.kube.cache import pack
 from kubelag.kube.cache.directory import as_clause
 from kubelag.kube.cache.layout import PACK, ttl_s
-from kubelag.kube.cache.store import FRESH_S
 from kubelag.kube.cache.walk import walk
+from kubelag.kube.discovery.snapshot import FRESH_S
 from kubelag.kube.record import Record
 
 TYPE_CHECKING = False

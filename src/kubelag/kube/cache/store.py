@@ -23,10 +23,6 @@ if TYPE_CHECKING:
     from kubelag.kube.discovery.snapshot import Snapshot
     from kubelag.kube.transport.messages import Response
 
-FRESH_S = 6 * 3600
-"""How long a snapshot is used unasked: kubectl's own measure since 1.24
-(kubernetes/kubernetes#107141)."""
-
 
 class Store:
     """The cache of one server.

@@ -18,9 +18,9 @@ from kubelag.kube.discovery.documents import (
     read_resources,
 )
 from kubelag.kube.discovery.snapshot import GroupVersion, Snapshot
-from kubelag.kube.query import without_user
 from kubelag.kube.record import Record
 from kubelag.kube.session import Ask
+from kubelag.kube.shown import without_user
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

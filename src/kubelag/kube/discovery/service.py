@@ -16,8 +16,9 @@ from kubelag.kube.discovery.resolve import (
     resource_of,
     rows_of,
 )
-from kubelag.kube.query import without_user
+from kubelag.kube.discovery.snapshot import FRESH_S
 from kubelag.kube.record import Record
+from kubelag.kube.shown import without_user
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from kubelag.kube.discovery.snapshot import Group, GroupVersion, Snapshot
     from kubelag.kube.transport.events import Observer
 
-FRESH_S = 6 * 3600.0
-"""How long discovery is taken as it is. Source: kubectl from 1.24 on (kubernetes#107141)."""
 USABLE_S = 7 * 24 * 3600.0
 """How long it is used while it is asked for anew behind. Arbitrary: a week without a single run
 that could renew it."""
@@ -149,16 +148,18 @@ class Discovery:
     def snapshot(self) -> "Snapshot":
         """Everything known, with verbs and subresources."""
         self._have_view()
-        if self._snapshot is None and self._store is not None:
-            self._snapshot = self._store.snapshot()
+        self._snapshot = self._last_known()
         return self._snapshot or self.refresh()
 
     def refresh(self) -> "Snapshot":
         """Ask the server now: two requests where what is known still holds and it can tell so."""
-        last = self._snapshot
-        if last is None and self._store is not None:
-            last = self._store.snapshot()
-        return self._take(self._ask().fetch(last))
+        return self._take(self._ask().fetch(self._last_known()))
+
+    def _last_known(self) -> "Snapshot | None":
+        """The whole of it, read from the cache only when the index does not do."""
+        if self._snapshot is None and self._store is not None:
+            return self._store.snapshot()
+        return self._snapshot
 
     def settle(self, *, may_ask: bool = True) -> None:
         """Do what nobody waits for: renew what is old, and write what is new to the cache."""
@@ -193,7 +194,7 @@ class Discovery:
         from kubelag.kube.cache.repair import sweep  # noqa: PLC0415 -- once a boot
 
         sweep(store.root, self._server)
-        snapshot = self._snapshot or store.snapshot()
+        snapshot = self._last_known()
         if snapshot is not None:
             store.save(snapshot)
         self._needs_sweep = False

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     State = Literal["ok", "empty", "stale", "failed"]
     Source = Literal["v2", "v2beta1", "legacy", "kubectl"]
 
+FRESH_S = 6 * 3600.0
+"""How long discovery is taken as it is. Source: kubectl from 1.24 on (kubernetes#107141)."""
+
 
 class GroupVersion(Record):
     """One group-version and what it holds."""
