@@ -32,6 +32,7 @@ from kubelag.model.evidence import (
     TreeSample,
 )
 from kubelag.model.experiment import Trial
+from kubelag.model.network import Connection, Lookup
 from kubelag.renaming import exchange
 
 FORMAT: Final = 1
@@ -42,6 +43,8 @@ SERIES: Final[tuple[tuple[str, type], ...]] = (
     ("notes", ClientNote),
     ("tree", TreeSample),
     ("host", HostSample),
+    ("lookups", Lookup),
+    ("connections", Connection),
 )
 """Fields of the evidence that grow with the run, each in a file of its own."""
 
@@ -239,6 +242,8 @@ def _checked(directory: Path, name: str, manifest: Manifest) -> bytes:
 
 def _series(directory: Path, name: str, event: type[_T], manifest: Manifest) -> tuple[_T, ...]:
     path = directory / _series_file(name)
+    if path.name not in manifest.files:  # written before there was such a series
+        return ()
     try:
         text = gzip.decompress(_checked(directory, path.name, manifest))
     except (OSError, EOFError, zlib.error) as error:

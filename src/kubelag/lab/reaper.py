@@ -6,6 +6,7 @@ Kinds and their facts:
     loop       backing: the loop devices over that file
     process    pid, start_ticks: that very process
     cgroup     path: emptied into its parent, then removed
+    netns      name: the network namespace, with every link in it
 """
 
 import contextlib
@@ -18,6 +19,7 @@ from typing import Any
 from kubelag.errors import LabError
 from kubelag.lab import mounts, processes
 from kubelag.lab.cgroups import remove_cgroup
+from kubelag.lab.network.namespaces import remove_namespace
 from kubelag.lab.processes import Identity
 
 SURVIVES_REBOOT = frozenset({"directory"})
@@ -87,6 +89,7 @@ def _undoing() -> Mapping[str, Callable[[Mapping[str, Any]], None]]:
         "loop": lambda facts: mounts.detach_loops(Path(facts["backing"])),
         "process": _end_process,
         "cgroup": lambda facts: remove_cgroup(Path(facts["path"])),
+        "netns": lambda facts: remove_namespace(str(facts["name"])),
     }
 
 

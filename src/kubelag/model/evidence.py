@@ -7,6 +7,8 @@ one clock that strace, a client's debug log and our own samples share.
 from dataclasses import dataclass
 from typing import Literal
 
+from kubelag.model.network import CaptureFile, Comparison, Connection, Lookup, PathMessage
+from kubelag.model.path import PathMap
 from kubelag.model.units import counted, seconds
 
 LookState = Literal["looked", "could_not_look", "not_asked"]
@@ -277,8 +279,12 @@ class OwnPhase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnRequest:
-    """One of the command's requests, sent once more by kubelag's own client."""
+    """One of the command's requests, or a simpler one, sent by kubelag's own client."""
 
+    purpose: str = "again"
+    """`again`: the command's own. `health`: `GET /livez` as nobody. `health_as_user`: the same with
+    the user's credentials. `from_memory`: the command's own with `resourceVersion=0`, which the
+    server answers from its cache."""
     verb: str
     url: str
     """As the client's log has it, redacted."""
@@ -343,6 +349,19 @@ class Evidence:
     """Program of the kubeconfig user's exec plugin, where there is one."""
     own_request: OwnRequest | None = None
     """What became of one of the requests with kubelag's own client; None where it sent none."""
+    server_probes: tuple[OwnRequest, ...] = ()
+    """Simpler requests by kubelag's own client: which part of the server is slow."""
+    path: PathMap | None = None
+    """The way to the server; None where it was not looked for."""
+    lookups: tuple[Lookup, ...] = ()
+    connections: tuple[Connection, ...] = ()
+    """By their begin; each once, by its best witness."""
+    messages: tuple[PathMessage, ...] = ()
+    """What routers said about the connections (ICMP)."""
+    captures: tuple[CaptureFile, ...] = ()
+    """The near capture, then the far one."""
+    comparison: Comparison | None = None
+    """The near capture against the far one, where there are two."""
 
     def look(self, observer: str) -> Look | None:
         """What the named observer said of itself, None where it was never asked."""

@@ -1,0 +1,1 @@
+"""The lab's network: hosts as network namespaces, the wires between them, and what serves there."""
