@@ -81,3 +81,7 @@ class RemedyError(KubelagError):
 
 class LabError(KubelagError):
     """The lab lacks a part, or a part did not come up."""
+
+
+class CaptureError(KubelagError):
+    """A packet capture cannot be read, or not taken."""
