@@ -1,7 +1,7 @@
 """Builds small, readable evidence for tests of everything that judges it."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from kubelag.model.evidence import (
     CacheDirectory,
@@ -16,7 +16,11 @@ from kubelag.model.evidence import (
     Syscall,
     TreeSample,
 )
+from kubelag.model.network import Burst, Connection, Lookup, Pause
+from kubelag.model.path import AddressProbe, Backend, NameProbe, PathMap, Resolver
 
+SERVER = "127.0.0.1:6443"
+MASTERS = ("master1", "master2", "master3")
 MS = 1_000_000
 S = 1_000_000_000
 START = 1_800_000_000 * S
@@ -30,6 +34,10 @@ OBSERVERS = (
     "process_tree",
     "host",
     "kubeconfig",
+    "sockets",
+    "capture",
+    "path",
+    "server_probes",
 )
 
 
@@ -82,6 +90,70 @@ def evidence(wall_ns: int = 10 * S, **changes: Any) -> Evidence:
         looks=looked(*OBSERVERS, "cache_directory"),
         host=(host(0), host(wall_ns)),
         tree=(tree(0), tree(wall_ns)),
+        path=path(),
+    )
+    return replace(base, **changes)
+
+
+def path(**changes: Any) -> PathMap:
+    """A healthy way: a name, one address, and three API servers behind it."""
+    base = PathMap(
+        server="https://api.example.com:6443",
+        host="api.example.com",
+        port=6443,
+        tls_name="api.example.com",
+        is_literal=False,
+        addresses=(SERVER,),
+        resolver=Resolver(servers=("10.0.0.2:53", "10.0.0.3:53")),
+        names=(name_probe("A", addresses=("127.0.0.1",)), name_probe("AAAA")),
+        front=tuple(probe(backend=name) for name in MASTERS),
+        backends=tuple(
+            Backend(name=name, address=f"10.0.1.{n}:6443", source="endpoints")
+            for n, name in enumerate(MASTERS, start=1)
+        ),
+        behind=tuple(
+            probe(address=f"10.0.1.{n}:6443", hop="backend", backend=name)
+            for n, name in enumerate(MASTERS, start=1)
+        ),
+    )
+    return replace(base, **changes)
+
+
+def probe(**changes: Any) -> AddressProbe:
+    """One healthy connection of kubelag's own."""
+    base = AddressProbe(
+        address=SERVER,
+        hop="front",
+        at_ns=START + 20 * S,
+        connect_ns=MS,
+        tls_ns=3 * MS,
+        answer_ns=2 * MS,
+        status=401,
+        took_ns=6 * MS,
+        protocol="h2",
+        rtt_ns=MS,
+        segment_bytes=1448,
+    )
+    return replace(base, **changes)
+
+
+def silent(**changes: Any) -> AddressProbe:
+    """One that never got an answer."""
+    nothing = {
+        "connect_ns": None,
+        "tls_ns": None,
+        "answer_ns": None,
+        "status": None,
+        "rtt_ns": None,
+    }
+    gone = {"error": "no answer within 3 s", "took_ns": 3 * S}
+    return probe(**(nothing | gone | changes))
+
+
+def name_probe(kind: Literal["A", "AAAA"], **changes: Any) -> NameProbe:
+    """A question that was answered at once."""
+    base = NameProbe(
+        name="api.example.com", kind=kind, server="10.0.0.2:53", took_ns=MS, code="NOERROR"
     )
     return replace(base, **changes)
 
@@ -101,6 +173,77 @@ def request(path: str, begin_ns: int, took_ns: int) -> Request:
     start = START + begin_ns
     url = f"https://127.0.0.1:6443{path}"
     return Request(verb="GET", url=url, status=200, start_ns=start, end_ns=start + took_ns)
+
+
+def connection(begin_ns: int, took_ns: int, number: int = 1, **changes: Any) -> Connection:
+    """A healthy one: a round trip of 1 ms, and 2 ms for TLS."""
+    start = START + begin_ns
+    base = Connection(
+        client=f"127.0.0.1:{40000 + number}",
+        server=SERVER,
+        seen_by="capture",
+        first_ns=start,
+        last_ns=start + took_ns,
+        syn_ns=start,
+        syns=1,
+        established_ns=start + MS,
+        hello_ns=start + MS,
+        server_hello_ns=start + 2 * MS,
+        secured_ns=start + 3 * MS,
+        rtt_ns=MS,
+        sent_segments=10,
+        received_segments=10,
+        received_bytes=10_000,
+    )
+    return replace(base, **changes)
+
+
+def unanswered(begin_ns: int, took_ns: int, server: str = SERVER, number: int = 1) -> Connection:
+    """An attempt at one."""
+    return connection(
+        begin_ns,
+        took_ns,
+        number,
+        server=server,
+        established_ns=None,
+        hello_ns=None,
+        server_hello_ns=None,
+        secured_ns=None,
+        rtt_ns=None,
+        received_segments=0,
+        received_bytes=0,
+        syns=4,
+    )
+
+
+def burst(sender: Literal["client", "server"], begin_ns: int, size: int = 500) -> Burst:
+    """A few segments at one moment."""
+    at = START + begin_ns
+    return Burst(sender=sender, start_ns=at, end_ns=at + MS // 10, payload_bytes=size, segments=1)
+
+
+def pause(begin_ns: int, took_ns: int, **changes: Any) -> Pause:
+    """A silence in which the server was expected to speak."""
+    start = START + begin_ns
+    base = Pause(
+        start_ns=start, end_ns=start + took_ns, awaited="server", stage="data", why="it was asked"
+    )
+    return replace(base, **changes)
+
+
+def lookup(begin_ns: int, took_ns: int | None, **changes: Any) -> Lookup:
+    """A question for the address of the server; unanswered where it took no time."""
+    asked = START + begin_ns
+    base = Lookup(
+        server="10.0.0.2:53",
+        asked_ns=asked,
+        answered_ns=None if took_ns is None else asked + took_ns,
+        seen_by="capture",
+        name="api.example.com",
+        kind="A",
+        code="" if took_ns is None else "NOERROR",
+    )
+    return replace(base, **changes)
 
 
 def process(pid: int, parent: int | None, program: str, begin_ns: int, took_ns: int) -> Process:

@@ -154,7 +154,7 @@ def test_repetitive_events_take_little_room(saved: Path) -> None:
     assert (saved / "syscalls.jsonl.gz").stat().st_size < 20 * len(EVIDENCE.syscalls)
 
 
-SHORT = {"server_probes", "messages", "captures"}
+SHORT = {"server_probes", "messages", "captures", "neighbours"}
 """A handful each, whatever the run was like."""
 
 

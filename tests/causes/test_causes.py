@@ -19,11 +19,12 @@ from evidence import (
     tree,
     without,
 )
+from judging import judged
 from kubelag.causes.api_server_slow import ApiServerSlow
 from kubelag.causes.cache_metadata_slow import CacheMetadataSlow
 from kubelag.causes.cache_unwritable import CacheUnwritable
 from kubelag.causes.catalogue import CAUSES
-from kubelag.causes.contract import Case, Cause
+from kubelag.causes.contract import Cause
 from kubelag.causes.cpu_contended import CpuContended
 from kubelag.causes.cpu_throttled import CpuThrottled
 from kubelag.causes.credential_plugin_slow import CredentialPluginSlow
@@ -31,12 +32,6 @@ from kubelag.causes.discovery_cache_fsync import DiscoveryCacheFsync
 from kubelag.causes.memory_pressure import MemoryPressure
 from kubelag.model.evidence import Client, Evidence, Look, OwnPhase, OwnRequest
 from kubelag.model.units import seconds
-from kubelag.model.verdict import Judgement
-from kubelag.timeline.attribute import attribute
-
-
-def judged(cause: Cause, seen: Evidence) -> Judgement:
-    return cause.judge(Case(evidence=seen, attribution=attribute(seen)))
 
 
 @pytest.mark.parametrize("cause", CAUSES, ids=lambda cause: cause.id)
@@ -319,7 +314,7 @@ def test_faults_without_pressure_figures_are_unknown_and_not_innocent() -> None:
 @pytest.mark.parametrize("cause", CAUSES, ids=lambda cause: cause.id)
 def test_no_evidence_at_all_crashes_no_cause(cause: Cause) -> None:
     nobody = Client(name="x", path="", real_path="")
-    seen = evidence(0, client=nobody, cache=None, looks=(), host=(), tree=())
+    seen = evidence(0, client=nobody, cache=None, looks=(), host=(), tree=(), path=None)
     assert judged(cause, seen).standing == "unknown"
     assert seen.run.start_ns == START
 

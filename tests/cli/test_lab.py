@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from kubelag.lab.ha.building import why_no_ha
 from kubelag.lab.mounts import mounts_below
 from kubelag.lab.slow_directory import why_no_slow_disk
 from kubelag.lab.state import STATE_VARIABLE
@@ -214,6 +215,65 @@ def test_where_nothing_is_slow_nobody_is_accused(user: User) -> None:
     if done.returncode and busy_percent > BUSY_PERCENT and "cpu_contended" in done.stderr:
         pytest.skip(f"others keep this machine busy (PSI {busy_percent:g} %)")
     assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def ha_user(user: User) -> User:
+    if obstacle := why_no_ha():
+        pytest.skip(f"no HA lab here: {obstacle}")
+    return user
+
+
+def test_the_ha_lab_goes_up_is_looked_around_in_and_goes_down(
+    ha_user: User, new_kubectl: Path
+) -> None:
+    up = ha_user.types("up", "--topology", "ha", "--group-versions", "40")
+    assert up.returncode == 0, up.stderr
+    assert "kubelag lab exec -- kubectl get nodes" in up.stdout
+    status = ha_user.types("status")
+    assert status.returncode == 0
+    assert "Shared address: 10.75.0.10, on master1\n" in status.stdout
+    assert "Fault: none\n" in status.stdout
+    nodes = ha_user.types("exec", "--", str(new_kubectl), "get", "nodes")
+    assert "node1" in nodes.stdout, nodes.stderr
+    shown = ha_user.types("exec", "--node", "master1", "--", "ip", "address")
+    assert "10.75.0.10/24" in shown.stdout
+    assert ha_user.types("exec", "--", "sh", "-c", "exit 7").returncode == 7
+    env = ha_user.types("env")
+    assert (env.returncode, env.stdout) == (1, "")
+    assert "kubelag lab exec" in env.stderr
+    assert ha_user.types("down").stdout == "The lab is down.\n"
+    assert ha_user.left() == []
+
+
+def test_a_fault_is_put_in_told_and_taken_out_by_three_commands(ha_user: User) -> None:
+    assert ha_user.types("up", "--topology", "ha", "--group-versions", "40").returncode == 0
+    on = ha_user.types("fault", "slow-backend", "on")
+    assert on.returncode == 0, on.stderr
+    assert on.stdout.startswith("slow_backend is on: master2 answers in 1.")
+    assert "Fault: slow_backend\n" in ha_user.types("status").stdout
+    again = ha_user.types("fault", "slow-backend", "on")
+    assert again.returncode == 1
+    assert again.stderr.endswith("first: kubelag lab fault slow_backend off\n")
+    run = ha_user.types("run", "api_slow")
+    assert (run.returncode, "slow_backend is on" in run.stderr) == (1, True)
+    assert ha_user.types("fault", "slow_backend", "off").stdout == "slow_backend is off.\n"
+    off = ha_user.types("fault", "slow_backend", "off")
+    assert (off.returncode, off.stdout) == (0, "slow_backend was off already.\n")
+    assert "Fault: none\n" in ha_user.types("status").stdout
+
+
+def test_every_fault_of_the_ha_lab_says_how_to_see_it(ha_user: User) -> None:
+    listed = ha_user.types("faults").stdout
+    assert "dead_backend\n" in listed
+    assert listed.count("topology ha") == listed.count("see it: kubelag lab exec ")
+
+
+def test_without_a_ha_lab_its_commands_say_how_to_get_one(ha_user: User) -> None:
+    for words in (("exec", "--", "true"), ("fault", "dead_backend", "on")):
+        done = ha_user.types(*words)
+        assert done.returncode == 1
+        assert done.stderr.endswith("bring one up: kubelag lab up --topology ha\n")
 
 
 def others_use_percent() -> float:

@@ -11,11 +11,13 @@ import pytest
 
 from evidence import MS, START, S, call, evidence, incident, request
 from kubelag.engine import explain as loop
+from kubelag.engine.captures import Files
 from kubelag.engine.explain import Explained, Wish, explain
+from kubelag.engine.road import Road
 from kubelag.engine.setting import Setting
 from kubelag.experiments import scratch
 from kubelag.launch.child import Child
-from kubelag.model.evidence import Evidence, Request, Run
+from kubelag.model.evidence import Evidence, Look, Request, Run
 from kubelag.model.experiment import Trial
 from program import fake_kubectl
 
@@ -25,6 +27,7 @@ CONFIG = {
     "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
     "current-context": "x",
 }
+SURVEYED = Look(observer="path", state="looked", how="in a test")
 PROVED = Trial(stopped="settled after 3 blocks")
 
 
@@ -56,7 +59,17 @@ class World:
         self.cold: list[bool] = []
         self.proofs = 0
         self.sent: list[Request] = []
+        self.surveys = 0
+        self.probed: list[Request | None] = []
         self.is_interrupted = False
+
+    def survey(self, found: Evidence, _road: Road) -> Evidence:
+        self.surveys += 1
+        return replace(found, looks=(*found.looks, SURVEYED))
+
+    def probe(self, found: Evidence, _setting: Setting, target: Request | None) -> Evidence:
+        self.probed.append(target)
+        return found
 
     def send(self, _setting: Setting, found: Evidence, asked: Request) -> Evidence:
         if self.is_interrupted:
@@ -96,6 +109,8 @@ def play(home: Path, monkeypatch: pytest.MonkeyPatch) -> Play:
         monkeypatch.setattr(loop, "observe", world.observe)
         monkeypatch.setattr(loop, "prove", world.prove)
         monkeypatch.setattr(loop, "with_own_request", world.send)
+        monkeypatch.setattr(loop, "with_path", world.survey)
+        monkeypatch.setattr(loop, "with_server_probes", world.probe)
         argv = (str(home / "kubectl"), *line.split())
         teller = wish.pop("teller", Teller())
         return explain(Wish(argv=argv, env=env, **wish), teller)
@@ -140,7 +155,12 @@ def test_without_an_explanation_every_file_call_of_a_second_run_is_watched(play:
     world, teller = World(puzzling(), replace(puzzling(), syscalls=(opened,))), Teller()
     explained = play(world, cold=True, teller=teller)
     assert explained.judged.case.evidence.syscalls == (opened,)
-    assert teller.stages == ["watching one run", "watching every file call of a second run"]
+    assert teller.stages == [
+        "watching one run",
+        "looking at the way to the server",
+        "watching every file call of a second run",
+    ]
+    assert explained.judged.case.evidence.looks[-2] == SURVEYED
     first, second = (setting.argv[1] for setting in world.settings)
     assert first.startswith("--cache-dir=")
     assert first != second
@@ -237,7 +257,56 @@ def test_the_request_is_sent_once_more_by_our_own_client_even_where_nothing_is_s
     world, teller = World(quick()), Teller()
     play(world, teller=teller)
     assert world.sent == [LISTED]
-    assert teller.stages == ["watching one run", "watching one request by kubelag's own client"]
+    assert teller.stages == [
+        "watching one run",
+        "looking at the way to the server",
+        "watching one request by kubelag's own client",
+    ]
+    assert world.probed == []
+
+
+def test_the_parts_of_a_slow_server_are_told_apart(play: Play) -> None:
+    slow = request("/api/v1/nodes?limit=500", 0, 2 * S)
+    world = World(evidence(2 * S, requests=(slow,)))
+    play(world)
+    assert world.probed == [slow]
+
+
+@pytest.mark.parametrize(
+    ("found", "wish", "surveys"),
+    [
+        (evidence(50 * MS), {}, 1),
+        (evidence(50 * MS), {"prove": False}, 0),
+        (
+            replace(
+                evidence(50 * MS),
+                run=Run(start_ns=START, end_ns=START + S, exit_code=None, interrupted=True),
+            ),
+            {},
+            0,
+        ),
+    ],
+    ids=["ended by itself", "once and no more", "interrupted"],
+)
+def test_the_way_is_probed_after_a_run_that_ended_by_itself(
+    play: Play, found: Evidence, wish: dict[str, Any], surveys: int
+) -> None:
+    world = World(found)
+    explained = play(world, **wish)
+    assert world.surveys == surveys
+    look = explained.judged.case.evidence.look("path")
+    assert look is not None
+
+
+def test_a_capture_that_is_no_use_loses_nothing_else(play: Play, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.pcap"
+    broken.write_bytes(b"nothing")
+    explained = play(World(incident()), captures=Files(near=broken))
+    look = explained.judged.case.evidence.look("captures")
+    assert look is not None
+    assert look.state == "could_not_look"
+    assert "broken.pcap" in look.how
+    assert explained.trial == PROVED
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,14 @@
 """What a trial makes of a suspicion: proven only where every rule holds."""
 
 from dataclasses import replace
+from typing import Any
+
+import pytest
 
 from evidence import MS, S
 from kubelag.engine.proof import in_proportion, rule, scaled
 from kubelag.experiments.statistics import paired
-from kubelag.model.experiment import Arm, Experiment, Trial
+from kubelag.model.experiment import Arm, DoseResponse, Experiment, Trial
 from kubelag.model.verdict import Judgement
 
 SUSPICION = Judgement(
@@ -179,3 +182,131 @@ def test_what_watching_made_longer_may_or_may_not_have_been_this_factor() -> Non
         rest_ms = 10_000 - saved_ms
         runs = trial(rest_ms * MS, (rest_ms + 10) * MS, (rest_ms - 10) * MS)
         assert rule(suspicion, runs, 11 * S, 9 * S).verdict == "proven"
+
+
+RTT_NS = 100 * MS
+DOSED = Judgement(
+    cause="rtt_long",
+    standing="suspected",
+    sentence="the way is long",
+    low_ns=450 * MS,
+    high_ns=600 * MS,
+    experiments=("delay_response",),
+    dose_ns=RTT_NS,
+)
+
+
+def doses(slope: float = 5.0, spread: float = 0.2, **changes: Any) -> Trial:
+    response = DoseResponse(
+        kind="delay_response",
+        doses_ns=(0, 50 * MS, 100 * MS),
+        slope=slope,
+        low=slope - spread,
+        high=slope + spread,
+        bend_ns=0,
+        bend_low_ns=-5 * MS,
+        bend_high_ns=5 * MS,
+        blocks=3,
+    )
+    walls = (1000 * MS, 1010 * MS, 990 * MS)
+    arms = tuple(
+        Arm(name=f"delay_response:{dose}ms", walls_ns=tuple(wall + 5 * dose * MS for wall in walls))
+        for dose in (0, 50, 100)
+    )
+    return Trial(
+        arms=(
+            Arm(name="unchanged", walls_ns=walls),
+            Arm(name="unchanged_again", walls_ns=walls),
+            *arms,
+        ),
+        experiments=tuple(
+            Experiment(
+                id=arm.name, outcome="measured", estimate=paired(walls, arm.walls_ns), dose_ns=1
+            )
+            for arm in arms
+        ),
+        dose_response=replace(response, **changes),
+    )
+
+
+def test_round_trips_that_cost_what_was_predicted_are_proven_by_dose_and_response() -> None:
+    ruling = rule(DOSED, doses(), 1 * S, 500 * MS)
+    assert (ruling.verdict, ruling.reason) == ("proven", "")
+    proof = ruling.proof
+    assert proof is not None
+    assert (proof.experiment, proof.saving_s, proof.pairs) == ("delay_response", 0.5, 3)
+    assert proof.ci95_s == (0.48, 0.52)
+    assert [arm.name for arm in proof.arms][-3:] == [
+        "delay_response:0ms",
+        "delay_response:50ms",
+        "delay_response:100ms",
+    ]
+    assert proof.sentence == (
+        "by dose and response: 50.0 ms and 100 ms more for each round trip made it longer by 5.0 "
+        "times that (95 % interval 4.8 to 5.2, 3 blocks), so that many round trips of 100 ms are "
+        "waited for one after the other: 500 ms of 1.00 s"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict", "why"),
+    [
+        ({"slope": 5.0, "spread": 4.0}, "likely", "95 % interval is 100 ms to 900 ms"),
+        ({"slope": 1.0, "spread": 0.5}, "unknown", "the model is wrong here"),
+        ({"slope": 9.0}, "likely", "more than the"),
+        ({"slope": 3.0}, "likely", "less than the"),
+        (
+            {"bend_ns": 300 * MS, "bend_low_ns": 250 * MS, "bend_high_ns": 350 * MS},
+            "likely",
+            "the largest dose added 300 ms more than the smallest foretold",
+        ),
+    ],
+)
+def test_otherwise_it_is_not_proven(changes: dict[str, Any], verdict: str, why: str) -> None:
+    ruling = rule(DOSED, doses(**changes), 1 * S, 500 * MS)
+    assert ruling.verdict == verdict
+    assert why in ruling.reason
+    assert ruling.proof is not None
+
+
+def test_a_bend_too_small_to_matter_is_none() -> None:
+    bend = {"bend_ns": 20 * MS, "bend_low_ns": 15 * MS, "bend_high_ns": 25 * MS}
+    assert rule(DOSED, doses(**bend), 1 * S, 500 * MS).verdict == "proven"
+
+
+def test_round_trips_that_cost_little_only_contribute() -> None:
+    little = replace(DOSED, low_ns=40 * MS, high_ns=60 * MS, dose_ns=10 * MS)
+    ruling = rule(little, doses(), 1 * S, 50 * MS)
+    assert ruling.verdict == "contributing"
+    assert "under 20%" in ruling.reason
+
+
+def test_doses_decide_nothing_for_a_cause_without_round_trips() -> None:
+    """Each dosed arm is slower, which is no failure to save."""
+    ruling = rule(replace(DOSED, dose_ns=0), doses(), 1 * S, 500 * MS)
+    assert (ruling.verdict, ruling.proof) == ("likely", None)
+
+
+def test_an_experiment_that_is_better_decides_before_the_doses() -> None:
+    runs = trial(1500 * MS, 1480 * MS, 1510 * MS, name="direct_backend:b")
+    both = replace(runs, dose_response=doses().dose_response)
+    suspicion = replace(
+        SUSPICION, experiments=("direct_backend:b", "delay_response"), dose_ns=RTT_NS
+    )
+    ruling = rule(suspicion, both, 10 * S, 9 * S)
+    assert ruling.verdict == "proven"
+    assert ruling.proof is not None
+    assert ruling.proof.experiment == "direct_backend:b"
+
+
+def test_a_name_without_a_label_means_the_first_arm_that_was_measured() -> None:
+    runs = trial(1500 * MS, 1480 * MS, 1510 * MS, name="direct_backend:b")
+    dead = Experiment(id="direct_backend:a", outcome="failed", why="not at an end after 50 s")
+    runs = replace(runs, experiments=(dead, *runs.experiments))
+    by_kind = rule(replace(SUSPICION, experiments=("direct_backend",)), runs, 10 * S, 9 * S)
+    assert by_kind.verdict == "proven"
+    assert by_kind.proof is not None
+    assert by_kind.proof.experiment == "direct_backend:b"
+    by_arm = rule(replace(SUSPICION, experiments=("direct_backend:a",)), runs, 10 * S, 9 * S)
+    assert by_arm.proof is None
+    assert "direct_backend:a: not at an end after 50 s" in by_arm.reason

@@ -10,13 +10,13 @@ import pytest
 from evidence import MS, S, call, evidence, incident
 from kubelag.causes.catalogue import all_causes
 from kubelag.engine import proving
-from kubelag.engine.proving import Bench, prove, wanted
+from kubelag.engine.proving import Bench, kinds_of, prove, wanted
 from kubelag.engine.reporting import Judged, judge
 from kubelag.engine.setting import Setting, look_at
-from kubelag.experiments.catalogue import EXPERIMENTS
 from kubelag.experiments.contract import NotApplicableError, Situation, Variant
 from kubelag.experiments.scratch import Scratch
 from kubelag.experiments.statistics import paired
+from kubelag.kube.secret import Secret
 from kubelag.launch.child import Child
 from kubelag.model.evidence import Evidence, Run
 from kubelag.model.experiment import Arm, Experiment, Trial
@@ -36,24 +36,28 @@ def suspicion(*experiments: str, supporting: tuple[str, ...] = ()) -> Judgement:
     )
 
 
-def test_every_experiment_that_somebody_asks_for_is_run_once_in_the_catalogues_order() -> None:
-    asked = wanted(
+def test_what_each_cause_thinks_best_comes_first_and_each_name_once() -> None:
+    names = wanted(
         (
-            suspicion("cache_warm", "fsync_suppressed"),
-            suspicion("cache_warm", supporting=("other_client",)),
+            suspicion("cache_warm", "fsync_suppressed", supporting=("other_client",)),
+            suspicion("direct_backend:b", "cache_warm", supporting=("own_client",)),
+            suspicion(supporting=("direct_backend:a",)),
         )
     )
-    names = [kind.id for kind in asked]
-    catalogue = [kind.id for kind in EXPERIMENTS]
-    assert sorted(names) == ["cache_warm", "fsync_suppressed", "other_client"]
-    assert names == sorted(names, key=catalogue.index)
+    assert names == (
+        *("cache_warm", "direct_backend:b", "fsync_suppressed"),
+        *("other_client", "own_client", "direct_backend:a"),
+    )
+    assert [kind.id for kind in kinds_of(names)] == [
+        *("cache_warm", "direct_backend", "fsync_suppressed", "other_client", "own_client")
+    ]
 
 
 def test_every_experiment_that_a_cause_asks_for_exists() -> None:
-    known = {kind.id for kind in EXPERIMENTS}
     judged = judge(incident(), all_causes())
-    named = {name for one in judged.judgements for name in (*one.experiments, *one.supporting)}
-    assert named <= known
+    named = wanted(judged.judgements)
+    assert named
+    assert all(len(kinds_of([name])) == 1 for name in named)
 
 
 class FakeRunner:
@@ -199,3 +203,52 @@ def test_the_users_own_cache_is_used_only_where_it_cannot_be_written(
     assert runner.situation is not None
     assert runner.situation.unchanged.cache == place
     assert runner.situation.unchanged.child == Child(cgroup_procs=("/group",))
+
+
+@pytest.mark.parametrize("end", [None, KeyboardInterrupt, RuntimeError])
+def test_what_the_arms_needed_is_gone_whatever_ended_the_trial(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, end: type[BaseException] | None
+) -> None:
+    made: list[Path] = []
+
+    class Making(FakeRunner):
+        def run(self) -> Trial:
+            assert self.situation is not None
+            made.append(self.situation.workshop.kubeconfig(Secret(b"planted")))
+            assert made[0].exists()
+            if end:
+                raise end
+            return Trial()
+
+    monkeypatch.setattr(proving, "TrialRunner", Making(Trial()))
+    try:
+        prove(judge(incident(), all_causes()), bench, None, 60.0)  # type: ignore[arg-type]
+    except RuntimeError:
+        assert end is RuntimeError
+    assert not made[0].parent.exists()
+
+
+def test_only_what_the_causes_name_is_asked_of_the_trial(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: dict[str, Any] = {}
+
+    class Asked(FakeRunner):
+        def __call__(self, situation: Situation, *args: Any, **more: Any) -> FakeRunner:
+            told.update(more, kinds=[kind.id for kind in args[0]])
+            return super().__call__(situation)
+
+    monkeypatch.setattr(proving, "TrialRunner", Asked(Trial()))
+    judged = judge(incident(), all_causes())
+    prove(judged, bench, None, 60.0)  # type: ignore[arg-type]
+    assert told["wanted"] == wanted(judged.suspected)
+    assert told["kinds"] == [kind.id for kind in kinds_of(told["wanted"])]
+
+
+def test_an_arm_that_only_doses_is_not_looked_at_for_what_it_did_not_save(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proving, "observe", never)
+    trial = saving(12 * S, 12 * S, 12 * S)
+    dosed = replace(trial, experiments=(replace(trial.experiments[0], dose_ns=5 * MS),))
+    assert play(bench, monkeypatch, dosed)[0] == dosed

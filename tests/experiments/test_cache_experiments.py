@@ -10,8 +10,9 @@ from kubelag.experiments import cache_on_memory, fsync_suppressed
 from kubelag.experiments.cache_on_memory import CacheOnMemory
 from kubelag.experiments.cache_warm import CacheWarm
 from kubelag.experiments.catalogue import EXPERIMENTS
-from kubelag.experiments.contract import NotApplicableError, Situation, Variant
+from kubelag.experiments.contract import Kind, NotApplicableError, Situation, Variant
 from kubelag.experiments.fsync_suppressed import FsyncSuppressed
+from kubelag.experiments.workshop import Workshop
 from kubelag.launch import seccomp
 from kubelag.launch.child import Child
 
@@ -24,7 +25,14 @@ UNCHANGED = Variant(
 
 def situation(**changes: Any) -> Situation:
     observed = evidence(cache=cache(**changes))
-    return Situation(evidence=observed, unchanged=UNCHANGED, kubeconfig=None)
+    return Situation(evidence=observed, unchanged=UNCHANGED, kubeconfig=None, workshop=Workshop())
+
+
+def only(experiment: Kind) -> Variant:
+    """The variant of an experiment with one arm."""
+    (treatment,) = experiment.vary(situation())
+    assert treatment.label == ""
+    return treatment.variant
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +43,7 @@ def a_whole_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_in_memory_only_the_place_of_the_cache_changes() -> None:
-    varied = CacheOnMemory().vary(situation())
+    varied = only(CacheOnMemory())
     assert replace(varied, cache="as_observed", shown="") == UNCHANGED
     assert varied.cache == "on_memory"
     assert varied.shown == "kubectl --cache-dir=$(mktemp -d -p /dev/shm) get nodes"
@@ -53,7 +61,7 @@ def test_without_a_tmpfs_there_is_no_memory_to_move_to(monkeypatch: pytest.Monke
 
 
 def test_warm_only_the_state_of_the_cache_changes() -> None:
-    varied = CacheWarm().vary(situation())
+    varied = only(CacheWarm())
     assert replace(varied, cache="as_observed", shown="") == UNCHANGED
     assert varied.cache == "warmed"
     assert varied.shown.count("kubectl --cache-dir=$d get nodes") == 2
@@ -65,7 +73,7 @@ def test_a_cache_that_was_warm_cannot_be_warmed() -> None:
 
 
 def test_without_syncs_only_the_filter_changes() -> None:
-    varied = FsyncSuppressed().vary(situation())
+    varied = only(FsyncSuppressed())
     assert varied.child == Child(filter="no_sync", cgroup_procs=("/group",))
     assert replace(varied, child=UNCHANGED.child, shown="") == UNCHANGED
     assert varied.shown == "kubelag run --no-sync -- kubectl get nodes"
@@ -80,7 +88,7 @@ def test_where_no_filter_can_be_set_syncs_stay(monkeypatch: pytest.MonkeyPatch) 
 
 def test_what_a_user_is_shown_never_has_the_secret_arguments() -> None:
     for experiment in (CacheOnMemory(), CacheWarm(), FsyncSuppressed()):
-        assert "planted" not in experiment.vary(situation()).shown
+        assert "planted" not in only(experiment).shown
 
 
 def test_every_experiment_has_an_id_and_a_title_of_its_own() -> None:

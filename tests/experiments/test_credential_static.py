@@ -12,6 +12,7 @@ import pytest
 from evidence import evidence
 from kubelag.experiments.contract import NotApplicableError, Situation, Variant
 from kubelag.experiments.credential_static import CredentialStatic
+from kubelag.experiments.workshop import Workshop
 from kubelag.kube.config.kubeconfig import load_kubeconfig
 from program import script
 
@@ -43,6 +44,7 @@ def situation(config: Path) -> Situation:
         evidence=evidence(command=argv),
         unchanged=Variant(argv=argv, env=ENV),
         kubeconfig=load_kubeconfig(argv, ENV),
+        workshop=Workshop(),
     )
 
 
@@ -57,7 +59,8 @@ def answering(tmp_path: Path) -> Situation:
 @pytest.fixture
 def varied(answering: Situation) -> Iterator[Variant]:
     """The command without the plugin."""
-    variant = CredentialStatic().vary(answering)
+    (treatment,) = CredentialStatic().vary(answering)
+    variant = treatment.variant
     yield variant
     for fd in variant.pass_fds:
         os.close(fd)
@@ -110,7 +113,10 @@ def test_a_plugin_that_fails_is_told_without_its_secrets(tmp_path: Path) -> None
 
 def test_without_a_kubeconfig_it_does_not_apply() -> None:
     nothing = Situation(
-        evidence=evidence(), unchanged=Variant(argv=("kubectl",), env=ENV), kubeconfig=None
+        evidence=evidence(),
+        unchanged=Variant(argv=("kubectl",), env=ENV),
+        kubeconfig=None,
+        workshop=Workshop(),
     )
     with pytest.raises(NotApplicableError):
         CredentialStatic().vary(nothing)

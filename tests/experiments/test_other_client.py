@@ -6,6 +6,7 @@ from evidence import evidence
 from kubelag.experiments import other_client
 from kubelag.experiments.contract import NotApplicableError, Situation, Variant
 from kubelag.experiments.other_client import OtherClientInstead
+from kubelag.experiments.workshop import Workshop
 from kubelag.observe.other_clients import OtherClient
 
 UNCHANGED = Variant(argv=("kubectl", "get", "nodes", "--token=planted"), env={"PATH": "/bin"})
@@ -17,8 +18,11 @@ def client(version: str | None, *, is_wrapper: bool = False) -> OtherClient:
 
 def vary(monkeypatch: pytest.MonkeyPatch, *found: OtherClient) -> Variant:
     monkeypatch.setattr(other_client, "find_kubectls", lambda _env: found)
-    situation = Situation(evidence=evidence(), unchanged=UNCHANGED, kubeconfig=None)
-    return OtherClientInstead().vary(situation)
+    situation = Situation(
+        evidence=evidence(), unchanged=UNCHANGED, kubeconfig=None, workshop=Workshop()
+    )
+    (treatment,) = OtherClientInstead().vary(situation)
+    return treatment.variant
 
 
 def test_the_newest_other_one_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:

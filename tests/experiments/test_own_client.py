@@ -9,6 +9,7 @@ from kubelag.cli.get import OPTIONS
 from kubelag.experiments import own_client
 from kubelag.experiments.contract import NotApplicableError, Situation, Variant
 from kubelag.experiments.own_client import FLAGS, OwnClientInstead
+from kubelag.experiments.workshop import Workshop
 from kubelag.kube.command import SHORTHANDS
 
 
@@ -20,9 +21,11 @@ def program(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def vary(*words: str) -> Variant:
     unchanged = Variant(argv=("kubectl", *words), env={"PATH": "/bin"})
-    return OwnClientInstead().vary(
-        Situation(evidence=evidence(), unchanged=unchanged, kubeconfig=None)
+    situation = Situation(
+        evidence=evidence(), unchanged=unchanged, kubeconfig=None, workshop=Workshop()
     )
+    (treatment,) = OwnClientInstead().vary(situation)
+    return treatment.variant
 
 
 def test_the_same_words_go_to_it_and_it_writes_nothing() -> None:
@@ -55,7 +58,7 @@ def test_another_program_is_not_replaced() -> None:
     found = evidence()
     other = dataclasses.replace(found, client=dataclasses.replace(found.client, kind="helm"))
     unchanged = Variant(argv=("helm", "get", "x"), env={})
-    situation = Situation(evidence=other, unchanged=unchanged, kubeconfig=None)
+    situation = Situation(evidence=other, unchanged=unchanged, kubeconfig=None, workshop=Workshop())
     with pytest.raises(NotApplicableError, match="own client"):
         OwnClientInstead().vary(situation)
 

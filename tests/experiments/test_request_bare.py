@@ -5,6 +5,7 @@ import pytest
 from evidence import MS, evidence, request
 from kubelag.experiments.contract import NotApplicableError, Situation, Variant
 from kubelag.experiments.request_bare import RequestBare
+from kubelag.experiments.workshop import Workshop
 from kubelag.model.evidence import Request
 
 DISCOVERY = (request("/api", 0, MS), request("/apis/apps/v1", 0, MS))
@@ -14,7 +15,11 @@ NODES = request("/api/v1/nodes?limit=500", 5 * MS, MS)
 def vary(*requests: Request, argv: str = "kubectl get nodes") -> Variant:
     unchanged = Variant(argv=tuple(argv.split()), env={"A": "b"})
     observed = evidence(requests=requests)
-    return RequestBare().vary(Situation(evidence=observed, unchanged=unchanged, kubeconfig=None))
+    situation = Situation(
+        evidence=observed, unchanged=unchanged, kubeconfig=None, workshop=Workshop()
+    )
+    (treatment,) = RequestBare().vary(situation)
+    return treatment.variant
 
 
 def test_it_asks_for_the_last_object_and_its_query() -> None:

@@ -1,6 +1,7 @@
 """Private caches: same file system, right state, nothing left, nothing of the user's touched."""
 
 import errno
+import json
 import os
 import shutil
 from contextlib import suppress
@@ -145,3 +146,97 @@ def test_where_nothing_can_be_written_it_says_so() -> None:
     nowhere = Scratch(cache(root="/proc/nowhere/cache", real_root="/proc/nowhere/cache"))
     with nowhere, pytest.raises(NotApplicableError, match="no writable directory"):
         nowhere._make(None)
+
+
+RESOURCES = "v1/serverresources.json"
+
+
+@pytest.mark.parametrize(
+    ("server", "renamed"),
+    [
+        ("https://10.0.0.1:6443", "discovery/10.0.0.1_6443"),
+        ("https://[::1]:6443/k8s", "discovery/___1__6443/k8s"),
+        ("https://h_1/below", "discovery/h_1/below"),
+    ],
+)
+def test_a_warm_cache_bears_the_name_of_the_server_that_is_asked(
+    root: Path, server: str, renamed: str
+) -> None:
+    with of(root) as scratch:
+        scratch.snapshot(cold=False)
+        place = scratch.place("as_observed", server=server)
+        assert place is not None
+        assert [str(path.relative_to(place)) for path in place.rglob(RESOURCES)] == [
+            f"{renamed}/{RESOURCES}"
+        ]
+        assert (place / "http/aa").exists()
+        again = scratch.place("as_observed")
+        assert again is not None
+        assert (again / "discovery/h_1" / RESOURCES).exists(), "the snapshot itself has its name"
+
+
+def test_a_cold_cache_has_no_name_to_change(root: Path) -> None:
+    with of(root, "cold") as scratch:
+        place = scratch.place("as_observed", server="https://10.0.0.1:6443")
+        assert place is not None
+        assert list(place.iterdir()) == []
+
+
+def test_a_cache_of_which_nobody_knows_the_name_is_not_renamed(root: Path) -> None:
+    unnamed = cache(root=str(root), real_root=str(root), state="warm")
+    with Scratch(unnamed) as scratch:
+        scratch.snapshot(cold=False)
+        with pytest.raises(NotApplicableError, match="cannot be told"):
+            scratch.place("as_observed", server="https://10.0.0.1:6443")
+
+
+@pytest.mark.parametrize("server", ["", "https://10.0.0.1:6443"])
+def test_a_stub_lies_where_the_client_looks_for_it(root: Path, server: str) -> None:
+    with of(root) as scratch:
+        scratch.snapshot(cold=False)
+        place = scratch.place("as_observed", server=server, stubs=["metrics.k8s.io/v1beta1"])
+        assert place is not None
+        host = "10.0.0.1_6443" if server else "h_1"
+        stub = place / "discovery" / host / "metrics.k8s.io/v1beta1/serverresources.json"
+        assert json.loads(stub.read_text()) == {
+            "kind": "APIResourceList",
+            "apiVersion": "v1",
+            "groupVersion": "metrics.k8s.io/v1beta1",
+            "resources": [],
+        }
+
+
+@pytest.mark.parametrize("name", ["../../v1", "/etc/v1", "a/b/c", "..", "a b/v1"])
+def test_no_name_climbs_out_of_the_cache(root: Path, name: str) -> None:
+    with of(root) as scratch, pytest.raises(NotApplicableError, match="no group-version"):
+        scratch.place("as_observed", stubs=[name])
+
+
+GROUPS = {
+    "groups": [
+        {"name": "", "versions": [{"groupVersion": "v1"}]},
+        {"name": "gone", "versions": [{"groupVersion": "gone/v1"}, {"groupVersion": "../v1"}]},
+        {"name": "none", "versions": None},
+    ]
+}
+
+
+def test_the_gaps_of_a_copied_cache_are_filled(root: Path) -> None:
+    (root / "discovery/h_1/servergroups.json").write_text(json.dumps(GROUPS))
+    with of(root) as scratch:
+        scratch.snapshot(cold=False)
+        place = scratch.place("as_observed", fills_gaps=True)
+        assert place is not None
+        host = place / "discovery/h_1"
+        assert json.loads((host / "gone" / RESOURCES).read_text())["resources"] == []
+        assert (host / RESOURCES).read_text() == "{}", "what is there stays"
+        assert len(list(place.rglob("serverresources.json"))) == 2
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"groups": [1]}', '{"groups": 1}', "\xff"])
+def test_a_cache_without_a_list_has_no_gaps_to_fill(root: Path, content: str) -> None:
+    (root / "discovery/h_1/servergroups.json").write_text(content, encoding="latin-1")
+    with of(root) as scratch:
+        scratch.snapshot(cold=False)
+        with pytest.raises(NotApplicableError, match="no list of group-versions"):
+            scratch.place("as_observed", fills_gaps=True)

@@ -1,110 +1,22 @@
 """Random blocks: every arm once in each, and only whole blocks count."""
 
-import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator
 
 import pytest
 
 from evidence import MS, evidence
 from kubelag.experiments import trial as trial_module
-from kubelag.experiments.contract import Experiment as Kind
-from kubelag.experiments.contract import NotApplicableError, Situation, Variant
+from kubelag.experiments.contract import (
+    NotApplicableError,
+    Situation,
+)
 from kubelag.experiments.scratch import Scratch
 from kubelag.experiments.statistics import MAX_PAIRS
-from kubelag.experiments.timing import Timed
 from kubelag.experiments.trial import INTERRUPTED, TrialRunner
+from kubelag.experiments.workshop import Workshop
 from kubelag.launch import seccomp
-from kubelag.model.experiment import Estimate, Trial
-
-UNCHANGED = Variant(argv=("kubectl", "get", "nodes"), env={})
-BASE_NS = 1000 * MS
-
-
-class Removed:
-    """An experiment that gives the command another name, or does not apply."""
-
-    def __init__(self, name: str, *, why_not: str = "", cache: str = "as_observed") -> None:
-        self.id = name
-        self.title = f"without {name}"
-        self._why_not, self._cache = why_not, cache
-
-    def vary(self, situation: Situation) -> Variant:
-        if self._why_not:
-            raise NotApplicableError(self._why_not)
-        return situation.unchanged.but(argv=(self.id,), cache=self._cache, shown=f"{self.id} shown")
-
-
-class Listener:
-    """Remembers what it was told."""
-
-    def __init__(self) -> None:
-        self.titles: list[tuple[int, str]] = []
-        self.findings: list[tuple[str, Estimate]] = []
-
-    def running(self, title: str, block: int, elapsed_s: float) -> None:
-        assert elapsed_s >= 0
-        self.titles.append((block, title))
-
-    def found(self, experiment: Kind, estimate: Estimate) -> None:
-        self.findings.append((experiment.id, estimate))
-
-
-class Machine:
-    """Times every run by its program's name, with a little noise, and moves its own clock."""
-
-    def __init__(self, **walls_ns: int) -> None:
-        self.walls_ns = {"kubectl": BASE_NS, **walls_ns}
-        self.ran: list[Variant] = []
-        self.codes: dict[str, int] = {}
-        self.now_s = 0.0
-        self.accident: tuple[int, BaseException] | None = None
-        self._noise = itertools.cycle([0, 3, -2, 1, 2, -3])
-
-    def run(self, variant: Variant, scratch: Scratch, tick: Callable[[float], None]) -> Timed:
-        assert scratch is not None
-        self.ran.append(variant)
-        if self.accident and len(self.ran) == self.accident[0]:
-            raise self.accident[1]
-        wall_ns = self.walls_ns[variant.argv[0]] + next(self._noise) * MS
-        tick(wall_ns / 1e9)
-        self.now_s += wall_ns / 1e9
-        return Timed(wall_ns=wall_ns, exit_code=self.codes.get(variant.argv[0], 0))
-
-
-@pytest.fixture
-def scratch() -> Iterator[Scratch]:
-    with Scratch(None) as made:
-        yield made
-
-
-@pytest.fixture
-def listener() -> Listener:
-    return Listener()
-
-
-Play = Callable[..., Trial]
-
-
-@pytest.fixture
-def play(scratch: Scratch, listener: Listener, monkeypatch: pytest.MonkeyPatch) -> Play:
-    """Runs a trial on a machine that only pretends."""
-    monkeypatch.setattr(seccomp, "probe", lambda: None)
-
-    def run(machine: Machine, *kinds: Removed, budget_s: float = 1000.0) -> Trial:
-        monkeypatch.setattr(trial_module, "run_timed", machine.run)
-        situation = Situation(evidence=evidence(), unchanged=UNCHANGED, kubeconfig=None)
-        runner = TrialRunner(
-            situation,
-            kinds,
-            scratch,
-            listener,
-            budget_s=budget_s,
-            clock=lambda: machine.now_s,
-        )
-        return runner.run()
-
-    return run
+from kubelag.model.experiment import Trial
+from pretended_trial import UNCHANGED, Listener, Machine, Play, Removed
 
 
 @pytest.fixture
@@ -302,7 +214,9 @@ def test_what_was_found_is_told_after_each_block_from_the_second_on(
 
 
 def test_how_an_arm_runs_can_be_asked_for(scratch: Scratch, listener: Listener) -> None:
-    situation = Situation(evidence=evidence(), unchanged=UNCHANGED, kubeconfig=None)
+    situation = Situation(
+        evidence=evidence(), unchanged=UNCHANGED, kubeconfig=None, workshop=Workshop()
+    )
     runner = TrialRunner(situation, [Removed("a")], scratch, listener, budget_s=1.0)
     assert runner.variant("a").argv == ("a",)
     assert runner.variant("unchanged") == UNCHANGED

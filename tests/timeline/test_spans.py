@@ -10,8 +10,8 @@ from evidence import MS, ROOT, START, S, cache, call, evidence, process, request
 from kubelag.model.attribution import Span
 from kubelag.model.evidence import ClientNote, Evidence, Process, Syscall
 from kubelag.timeline import factors
+from kubelag.timeline.network_spans import carve
 from kubelag.timeline.spans import (
-    carve,
     is_credential_plugin,
     is_discovery,
     is_in_cache,
@@ -189,25 +189,6 @@ def test_a_client_that_was_run_directly_had_no_wrapper() -> None:
 
 
 # Names and waits
-
-
-def dns(name: str, at_ms: int, pid: int = 1, address: str = "10.0.0.2:53") -> Syscall:
-    begun = START + at_ms * MS
-    return Syscall(pid=pid, name=name, start_ns=begun, end_ns=begun + MS, address=address)
-
-
-def test_a_name_is_looked_up_from_the_first_question_to_the_answer() -> None:
-    asked = (dns("connect", 10), dns("sendto", 12), dns("recvfrom", 40), dns("recvfrom", 60))
-    assert told(evidence(S, syscalls=asked)) == [(factors.DNS, 10, 41)]
-
-
-def test_each_thread_has_its_own_question_and_other_ports_ask_for_no_name() -> None:
-    asked = (
-        dns("sendto", 10, pid=1),
-        dns("recvfrom", 20, pid=2),
-        dns("sendto", 30, address="10.0.0.2:443"),
-    )
-    assert told(evidence(S, syscalls=asked)) == []
 
 
 @pytest.mark.parametrize(

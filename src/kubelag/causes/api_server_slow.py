@@ -23,19 +23,17 @@ Sources
 
 from operator import itemgetter
 
-from kubelag.causes.contract import Case, could_not_look, median_ns, unknown
+from kubelag.causes import server_facts
+from kubelag.causes.contract import Case, could_not_look, innocent, unknown
+from kubelag.causes.server_facts import SLOW_REQUEST_NS
 from kubelag.model.evidence import Request
 from kubelag.model.remedy import Advice
 from kubelag.model.units import counted, seconds, share_of
 from kubelag.model.verdict import Fact, Judgement, Source
 from kubelag.timeline.factors import CLIENT_CPU, DISCOVERY, RUN_QUEUE, TARGET
-from kubelag.timeline.spans import answer_times_ns
 
 ID = "api_server_slow"
 
-# A healthy API server answers discovery and small reads in single-digit milliseconds (measured on
-# the lab's real one); 100 ms for the median request is arbitrary, ten times that.
-SLOW_REQUEST_NS = 100_000_000
 # A client that computes longer than this share of its waiting is not slow for the server's sake
 # alone, and leaving the requests out would prove nothing about the server. Arbitrary.
 _WORK_RATIO = 0.25
@@ -71,30 +69,26 @@ class ApiServerSlow:
         """Look at the typical request and at the time spent waiting for answers."""
         if missing := could_not_look(case, ["debug_log"]):
             return unknown(ID, "how long requests took was not seen", missing)
-        answers = answer_times_ns(case.evidence)
-        took = [took_ns for _, took_ns in answers]
-        if not took:
+        story = server_facts.story(case)
+        answers, typical_ns = story.answers, story.typical_ns
+        if not answers:
             return unknown(ID, "the client's log names no request", ("debug_log: no request",))
-        typical_ns = median_ns(took)
         waited_ns = case.critical_ns(DISCOVERY, TARGET)
         # One slow answer among many quick ones is as slow; the median would hide it.
-        if max(took) < SLOW_REQUEST_NS or not case.is_notable(waited_ns):
-            return Judgement(
-                cause=ID,
-                standing="ruled_out",
-                sentence=(
-                    f"{counted(len(took), 'request')}, {seconds(typical_ns)} each (median), "
-                    f"{seconds(waited_ns)} of waiting in all"
-                ),
-                factors=(TARGET,),
+        if story.part != "general":
+            told = (
+                f"{counted(len(answers), 'request')}, {seconds(typical_ns)} each (median), "
+                f"{seconds(waited_ns)} of waiting in all"
             )
+            why = "" if story.part == "none" else f"; that is a matter of the {story.part}"
+            return innocent(ID, told + why, TARGET)
         if case.is_held_up:
             missing = (f"debug_log: the client itself was held up for {seconds(case.held_up_ns)}",)
             return unknown(ID, "whether the server or the held-up client was slow", missing)
         if typical_ns < SLOW_REQUEST_NS:
             slowest, slowest_ns = max(answers, key=itemgetter(1))
             return _one_slow_answer(case, slowest, slowest_ns, waited_ns)
-        return _suspected(case, len(took), typical_ns, waited_ns)
+        return _suspected(case, len(answers), typical_ns, waited_ns)
 
 
 def _suspected(case: Case, count: int, typical_ns: int, waited_ns: int) -> Judgement:

@@ -195,6 +195,11 @@ def hidden(case: Case, cause: str, what: str, factor: Factor) -> Judgement:
     )
 
 
+def innocent(cause: str, sentence: str, *factors: Factor) -> Judgement:
+    """A judgement that it was looked at and costs next to nothing; the sentence has the figure."""
+    return Judgement(cause=cause, standing="ruled_out", sentence=sentence, factors=factors)
+
+
 def unknown(cause: str, what: str, missing: tuple[str, ...]) -> Judgement:
     """A judgement that nothing can be said, and what was missing for it."""
     return Judgement(cause=cause, standing="unknown", sentence=what, missing=missing)

@@ -23,10 +23,16 @@ that one factor and running the command again.
   kubelag explain --cold kubectl get nodes     with a fresh cache on the same file system
   kubelag explain --save bundle/ kubectl get nodes
   kubelag explain --from bundle/               the same report from what was saved, anywhere
+  kubelag explain --from bundle/ --peer-pcap far.pcap --pcap near.pcap
+                                               who was silent: the client, the server, the network
+  kubelag explain --haproxy /run/haproxy/admin.sock kubectl get nodes
 
 Nothing of yours is changed. Only commands that are known to read are run again; any other is
 refused, or watched exactly once with --once. The exit code is the command's own; 130 after
 Ctrl-C, with the report of what was seen."""
+
+
+_TRY = "try: kubelag explain kubectl get nodes"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -66,6 +72,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="DIRECTORY",
         help="make the report from a saved bundle; nothing is run",
     )
+    _configure_network(parser)
     parser.add_argument(
         "--show-output", action="store_true", help="let the observed run's own output through"
     )
@@ -73,24 +80,61 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("argv", nargs=argparse.REMAINDER, metavar="COMMAND...")
 
 
+def _configure_network(parser: argparse.ArgumentParser) -> None:
+    """The flags that say something of the way to the server."""
+    parser.add_argument(
+        "--backend",
+        action="append",
+        default=[],
+        metavar="HOST:PORT",
+        help="an API server behind the balancer; may be given several times "
+        "(default: those of the `kubernetes` Endpoints object)",
+    )
+    parser.add_argument(
+        "--haproxy",
+        type=Path,
+        metavar="FILE",
+        help="the balancer's haproxy.cfg, or its stats socket",
+    )
+    parser.add_argument(
+        "--no-capture", action="store_true", help="capture no packets, also where it is permitted"
+    )
+    parser.add_argument(
+        "--pcap",
+        type=Path,
+        metavar="FILE",
+        help="a capture that was taken on this machine: with --from, of that run; alone, of "
+        "whatever ran meanwhile",
+    )
+    parser.add_argument(
+        "--peer-pcap",
+        type=Path,
+        metavar="FILE",
+        help="a capture of the same connections at the other end; it is read after the run",
+    )
+
+
 def run(args: argparse.Namespace) -> int:
-    """Explain a command, or a bundle."""
+    """Explain a command, a bundle, or a capture."""
     argv = tuple(args.argv[1:] if args.argv[:1] == ["--"] else args.argv)
-    if bool(argv) == (args.source is not None):
-        raise UsageError(
-            "explain needs either a command or --from a bundle",
-            "try: kubelag explain kubectl get nodes",
-        )
     if args.format:
         _check_format(args.format)
+    if argv and args.source is not None:
+        raise UsageError("explain takes a command or --from a bundle, not both", _TRY)
+    if not argv and args.source is None and args.pcap is None:
+        raise UsageError("explain needs a command, --from a bundle, or --pcap a capture", _TRY)
     with ending_as_interrupt():
-        return _from_bundle(args) if args.source else _explain(argv, args)
+        if argv:
+            return _explain(argv, args)
+        return _from_bundle(args) if args.source else _from_capture(args)
 
 
 def _explain(argv: tuple[str, ...], args: argparse.Namespace) -> int:
     from kubelag.bundle import check_place, save  # noqa: PLC0415 - start-up is part of what we sell
     from kubelag.cli.progress import teller_for  # noqa: PLC0415 - the same
+    from kubelag.engine.captures import Files  # noqa: PLC0415 - the same
     from kubelag.engine.explain import Wish, explain  # noqa: PLC0415 - the same
+    from kubelag.engine.road import Hints  # noqa: PLC0415 - the same
 
     if args.save:
         check_place(args.save)
@@ -103,6 +147,10 @@ def _explain(argv: tuple[str, ...], args: argparse.Namespace) -> int:
         cold=args.cold,
         once=args.once,
         prove=not args.no_proof,
+        hints=Hints(
+            backends=tuple(args.backend), haproxy=args.haproxy, captures=not args.no_capture
+        ),
+        captures=Files(near=args.pcap, far=args.peer_pcap),
         budget_s=args.budget,
         show_output=args.show_output,
     )
@@ -123,16 +171,30 @@ def _explain(argv: tuple[str, ...], args: argparse.Namespace) -> int:
 def _from_bundle(args: argparse.Namespace) -> int:
     from kubelag.bundle import load  # noqa: PLC0415 - start-up is part of what we sell
     from kubelag.causes.catalogue import all_causes  # noqa: PLC0415 - the same
+    from kubelag.engine.captures import Files, with_captures  # noqa: PLC0415 - the same
     from kubelag.engine.explain import Explained  # noqa: PLC0415 - the same
     from kubelag.engine.reporting import judge  # noqa: PLC0415 - the same
 
     bundle = load(args.source)
+    evidence = with_captures(bundle.evidence, Files(near=args.pcap, far=args.peer_pcap))
     try:
-        _write(Explained(judged=judge(bundle.evidence, all_causes()), trial=bundle.trial), args)
+        _write(Explained(judged=judge(evidence, all_causes()), trial=bundle.trial), args)
     except (ValueError, OverflowError) as error:
         raise BundleError(
             f"{args.source} holds a figure that cannot be ({error})", "save it again"
         ) from error
+    return 0
+
+
+def _from_capture(args: argparse.Namespace) -> int:
+    from kubelag.causes.catalogue import all_causes  # noqa: PLC0415 - start-up is part of what we sell
+    from kubelag.engine.captures import Files, evidence_of  # noqa: PLC0415 - the same
+    from kubelag.engine.explain import Explained  # noqa: PLC0415 - the same
+    from kubelag.engine.reporting import judge  # noqa: PLC0415 - the same
+    from kubelag.model.experiment import Trial  # noqa: PLC0415 - the same
+
+    evidence = evidence_of(Files(near=args.pcap, far=args.peer_pcap))
+    _write(Explained(judged=judge(evidence, all_causes()), trial=Trial()), args)
     return 0
 
 

@@ -14,9 +14,22 @@ A real place to be slow in: a slow disk, an API server, old clients, and a fault
   kubelag lab up                    a disk with 60 ms per fsync and a cluster with 77 group-versions
   eval "$(kubelag lab env)"         use them in this shell
   kubelag lab kubectl 1.20.2        print the path of an old client, unpacked and not installed
+  kubelag lab faults                every fault: what it does, where it plays, how to see it act
   kubelag lab run incident          the founding incident, end to end
   kubelag lab down                  take everything away; also after a crash
+
+The whole architecture, as network namespaces (root only): a client's node, three masters, each
+with keepalived (one shared address), HAProxy (port 8443) and an API server (6443), DNS, a proxy.
+
+  kubelag lab up --topology ha      nothing of the machine's own network is touched
+  kubelag lab exec -- kubectl get nodes                  on the client's node
+  kubelag lab exec --node master1 -- ss -tn              look around on any other
+  kubelag lab fault dead_backend on                      put one fault in; off takes it out
+  kubelag lab run dead_backend                           put it in, explain it, take it out
+  kubelag lab run incident --topology ha                 only the client's disk is slow
 """
+
+_USE_SINGLE = 'eval "$(kubelag lab env)"'
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -28,11 +41,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     actions.add_parser("down", help="take everything away")
     client = actions.add_parser("kubectl", help="fetch an old kubectl, or list those at hand")
     client.add_argument("version", nargs="?", help="for example 1.20.2, or newest")
-    fault = actions.add_parser("run", help="run a fault and explain it; without a name, list them")
-    fault.add_argument("fault", nargs="?", help="for example incident")
-    fault.add_argument("--format", metavar="NAME", help="terminal, plain or json")
-    fault.add_argument("--save", metavar="DIRECTORY", help="keep what was seen in a bundle")
-    fault.add_argument("--budget", type=float, metavar="SECONDS")
+    actions.add_parser("faults", help="list the faults, and how to see each one act")
+    fault = actions.add_parser("fault", help="put one fault into the HA lab, or take it out")
+    fault.add_argument("fault", metavar="NAME", help="see: kubelag lab faults")
+    fault.add_argument("switch", choices=("on", "off"))
+    _configure_exec(actions.add_parser("exec", help="run a command on a node of the HA lab"))
+    _configure_run(
+        actions.add_parser("run", help="run a fault and explain it; without a name, list them")
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -44,13 +60,42 @@ def run(args: argparse.Namespace) -> int:
         "env": _env,
         "down": _down,
         "kubectl": _kubectl,
+        "faults": _faults,
+        "fault": _fault,
+        "exec": _exec,
         "run": _run,
     }[args.action]
     with ending_as_interrupt():
         return action(args)
 
 
+def _configure_exec(parser: argparse.ArgumentParser) -> None:
+    parser.usage = "kubelag lab exec [--node NAME] [--] COMMAND..."
+    parser.add_argument(
+        "--node", default="client", help="client, master1, master2, master3, dns or proxy"
+    )
+    parser.add_argument("argv", nargs=argparse.REMAINDER, metavar="COMMAND...")
+
+
+def _configure_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("fault", nargs="?", help="for example incident")
+    parser.add_argument(
+        "--topology",
+        choices=("single", "ha"),
+        help="for a fault that both have; the HA lab that is up is used, else one is made",
+    )
+    parser.add_argument("--format", metavar="NAME", help="terminal, plain or json")
+    parser.add_argument("--save", metavar="DIRECTORY", help="keep what was seen in a bundle")
+    parser.add_argument("--budget", type=float, metavar="SECONDS")
+
+
 def _configure_up(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--topology",
+        choices=("single", "ha"),
+        default="single",
+        help="ha: three masters behind one address, in network namespaces",
+    )
     parser.add_argument(
         "--control-plane",
         choices=("embedded", "envtest"),
@@ -61,7 +106,7 @@ def _configure_up(parser: argparse.ArgumentParser) -> None:
         "--disk",
         choices=("auto", "block", "fuse", "none"),
         default="auto",
-        help="auto: a block device where root, FUSE otherwise",
+        help="auto: a block device where root, FUSE otherwise (single topology only)",
     )
     parser.add_argument(
         "--fsync-ms", type=float, default=60.0, metavar="MS", help="(default: %(default).0f)"
@@ -106,11 +151,17 @@ def _up(args: argparse.Namespace) -> int:
         latency_s=args.latency_ms / 1000,
     )
     wish = Wish(
-        control_plane=args.control_plane, options=options, disk=args.disk, fsync_ms=args.fsync_ms
+        topology=args.topology,
+        control_plane=args.control_plane,
+        options=options,
+        disk=args.disk,
+        fsync_ms=args.fsync_ms,
     )
     lab = bring_up(wish, os.environ, _say)
     print(f"The lab is up: {lab.url} ({lab.version})\nDisk: {lab.disk}")
-    print('Use it:  eval "$(kubelag lab env)"\nEnd it:  kubelag lab down')
+    use = "kubelag lab exec -- kubectl get nodes"
+    print(f"Use it:  {use if lab.topology == 'ha' else _USE_SINGLE}")
+    print("End it:  kubelag lab down")
     return 0
 
 
@@ -123,6 +174,11 @@ def _status(_args: argparse.Namespace) -> int:
         return 3
     state = "up" if lab.is_running else "broken, a part of it is gone; see: kubelag lab down"
     print(f"The lab is {state}\nServer: {lab.url} ({lab.version})\nDisk: {lab.disk}")
+    if lab.topology == "ha":
+        from kubelag.cli.lab_ha import print_status  # noqa: PLC0415 - heavy
+
+        print_status()
+        print(f"Fault: {lab.fault or 'none'}")
     for name, value in lab.environment().items():
         print(f"{name}: {value}")
     return 0 if lab.is_running else 1
@@ -134,6 +190,11 @@ def _env(_args: argparse.Namespace) -> int:
     lab = look(os.environ)
     if lab is None:
         raise LabError("No lab is up", "bring one up: kubelag lab up")
+    if lab.topology == "ha":
+        raise LabError(
+            "The nodes of the HA lab are no place for this shell",
+            "run a command there: kubelag lab exec -- kubectl get nodes",
+        )
     # These would lead clients and remedies past the lab's home, to the user's own files.
     print("unset KUBECACHEDIR XDG_STATE_HOME XDG_CONFIG_HOME")
     for name, value in lab.environment().items():
@@ -165,6 +226,24 @@ def _kubectl(args: argparse.Namespace) -> int:
             what = f"{client.version or 'unknown'}{'  (a wrapper)' if client.is_wrapper else ''}"
             print(f"{what:<24}{client.path}")
     return 0
+
+
+def _faults(_args: argparse.Namespace) -> int:
+    from kubelag.cli.lab_run import list_faults  # noqa: PLC0415 - heavy
+
+    return list_faults()
+
+
+def _fault(args: argparse.Namespace) -> int:
+    from kubelag.cli.lab_ha import switch  # noqa: PLC0415 - heavy
+
+    return switch(args.fault, args.switch)
+
+
+def _exec(args: argparse.Namespace) -> int:
+    from kubelag.cli.lab_ha import execute  # noqa: PLC0415 - heavy
+
+    return execute(args.node, args.argv[1:] if args.argv[:1] == ["--"] else args.argv)
 
 
 def _run(args: argparse.Namespace) -> int:

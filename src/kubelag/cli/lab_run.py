@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from kubelag.cli.ending import INTERRUPTED
-from kubelag.lab.faults.registry import FAULTS, find_fault
+from kubelag.lab.faults.registry import FAULTS, Listed, find_fault, find_ha_fault, find_listed
 from kubelag.model.report import Report
 
 # The verdicts that accuse a cause.
@@ -15,10 +15,13 @@ _WRONG = 1
 
 
 def list_faults() -> int:
-    """Every fault with what it needs."""
-    for fault in FAULTS:
-        names = " | ".join((fault.id, *fault.aliases))
-        print(f"{names}\n    {fault.summary} (needs {fault.needs})")
+    """Every fault with what it needs, where it plays, and how to see it act."""
+    for listed in FAULTS:
+        names = " | ".join((listed.id, *listed.aliases))
+        where = ", topology ha" if listed.topology == "ha" else ""
+        print(f"{names}\n    {listed.summary} (needs {listed.needs}{where})")
+        if listed.topology == "ha":
+            print(f"    see it: {find_ha_fault(listed.id).how_to_see}")
     return 0
 
 
@@ -27,6 +30,11 @@ def run_fault(args: argparse.Namespace) -> int:
 
     Ctrl-C ends the run or the experiments; what was seen until then is reported.
     """
+    listed = find_listed(args.fault, args.topology)
+    return _run_ha(listed, args) if listed.topology == "ha" else _run_single(listed, args)
+
+
+def _run_single(listed: Listed, args: argparse.Namespace) -> int:
     from kubelag.bundle import check_place, save  # noqa: PLC0415 - heavy
     from kubelag.cli.progress import teller_for  # noqa: PLC0415 - the same
     from kubelag.engine.reporting import report_on  # noqa: PLC0415 - the same
@@ -34,7 +42,7 @@ def run_fault(args: argparse.Namespace) -> int:
     from kubelag.remedies.catalogue import advise  # noqa: PLC0415 - the same
     from kubelag.report.formats import default_format, writer  # noqa: PLC0415 - the same
 
-    fault = find_fault(args.fault)
+    fault = find_fault(listed.id)
     place = Path(args.save) if args.save else None
     if place:
         check_place(place)
@@ -50,14 +58,43 @@ def run_fault(args: argparse.Namespace) -> int:
     writer(args.format or default_format(sys.stdout))(report, sys.stdout)
     if explained.is_interrupted:
         return INTERRUPTED
-    return _say_outcome(fault.expected, report, rehearsed.scene.describe)
+    return _say_outcome(fault.expected, (), report, rehearsed.scene.describe)
 
 
-def _say_outcome(expected: tuple[str, ...], report: Report, scene: str) -> int:
+def _run_ha(listed: Listed, args: argparse.Namespace) -> int:
+    from kubelag.bundle import check_place  # noqa: PLC0415 - heavy
+    from kubelag.lab.ha.rehearsal import Wish, rehearse_ha  # noqa: PLC0415 - the same
+
+    fault = find_ha_fault(listed.id)
+    place = Path(args.save) if args.save else None
+    if place:
+        check_place(place)
+    options = (
+        *(("--format", args.format) if args.format else ()),
+        *(("--budget", str(args.budget)) if args.budget else ()),
+    )
+    sys.stdout.flush()
+    rehearsed = rehearse_ha(fault, os.environ, Wish(save=place, options=options), _say)
+    if rehearsed.exit_code == INTERRUPTED:
+        return INTERRUPTED
+    report, describe = rehearsed.report, rehearsed.scene.describe
+    return _say_outcome(fault.expected, rehearsed.component, report, describe)
+
+
+def _say(text: str) -> None:
+    print(f"kubelag: {text}", file=sys.stderr, flush=True)
+
+
+def _say_outcome(
+    expected: tuple[str, ...], component: tuple[str, ...], report: Report, scene: str
+) -> int:
     accused = [line.cause for line in report.verdicts if line.verdict in _ACCUSING]
     first = next(iter(accused), "nothing")
     is_right = first in expected if expected else not accused
+    is_named = not component or any(name in report.headline for name in component)
     wanted = " or ".join(expected) or "nothing"
     verdict = "as expected" if is_right else f"expected {wanted}"
-    print(f"kubelag: {scene} Accused: {first} ({verdict}).", file=sys.stderr)
-    return 0 if is_right else _WRONG
+    if is_right and not is_named:
+        verdict = f"as expected, but the headline names none of {', '.join(component)}"
+    _say(f"{scene} Accused: {first} ({verdict}).")
+    return 0 if is_right and is_named else _WRONG

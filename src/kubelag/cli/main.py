@@ -42,6 +42,7 @@ COMMANDS = tuple(
     Command(name=name, summary=summary)
     for name, summary in (
         ("explain", "say why a command is slow here, and prove it"),
+        ("compare", "put the same command on several machines side by side"),
         ("fix", "plan, apply, verify or undo a remedy"),
         ("run", "run one command with its disk syncs turned into no-ops"),
         ("get", "show objects as kubectl does, never waiting for the disk"),

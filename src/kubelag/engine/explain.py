@@ -5,8 +5,10 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from kubelag.causes.catalogue import all_causes
+from kubelag.engine.captures import Files, with_captures
 from kubelag.engine.observing import (
     Manner,
+    is_slow_server,
     needs_depth,
     observe,
     target_of,
@@ -15,14 +17,23 @@ from kubelag.engine.observing import (
 )
 from kubelag.engine.proving import Bench, prove
 from kubelag.engine.reporting import Judged, judge
+from kubelag.engine.road import (
+    Hints,
+    Road,
+    road_to,
+    with_path,
+    with_server_probes,
+    without_path,
+)
 from kubelag.engine.setting import Setting, look_at, refuse_unsafe
-from kubelag.errors import RefusedError
+from kubelag.errors import CaptureError, RefusedError
 from kubelag.experiments.contract import NotApplicableError
 from kubelag.experiments.scratch import Scratch
 from kubelag.experiments.trial import INTERRUPTED, Progress
 from kubelag.launch.child import Child
-from kubelag.model.evidence import Evidence
+from kubelag.model.evidence import Evidence, Look
 from kubelag.model.experiment import Trial
+from kubelag.observe.network_watch import NetworkWatch
 
 # Three blocks take three times the observed run and the treatments; both figures are arbitrary.
 _LEAST_BUDGET_S, _BUDGET_RATIO = 120.0, 6.0
@@ -38,6 +49,10 @@ class Wish:
     once: bool = False
     """Watch one run of a command that may change something."""
     prove: bool = True
+    hints: Hints = field(default_factory=Hints)
+    """What is known of the way to the server."""
+    captures: Files = field(default_factory=Files)
+    """Packet captures that the user brings; read after the run."""
     budget_s: float | None = None
     """Begin no round of experiments that would end later; None gives a slow command its time."""
     show_output: bool = False
@@ -90,13 +105,17 @@ def explain(wish: Wish, teller: Teller) -> Explained:
     refuse_unsafe(setting, cold=wish.cold, once=wish.once)
     if setting.repeatable.is_repeatable:  # what may change something is not cut short for us
         setting = replace(setting, child=Child(cgroup_procs=wish.cgroup_procs))
+    road = road_to(setting, wish.hints)
     with Scratch(setting.cache) as scratch:
         teller.stage("watching one run")
         why_not_again = _keep_state(wish, setting, scratch)
-        evidence = _observe_first(wish, setting, scratch, teller)
+        network = NetworkWatch(road.scope)
+        evidence = _observe_first(wish, setting, scratch, network, teller)
+        evidence = _with_captures(wish, evidence, network)
         try:
+            evidence = _probe_the_way(wish, road, teller, evidence)
             if needs_depth(evidence) and not why_not_again:
-                evidence = _look_deeper(setting, scratch, teller, evidence)
+                evidence = _look_deeper(setting, scratch, road, teller, evidence)
             evidence = _ask_by_own_client(wish, setting, teller, evidence)
         except KeyboardInterrupt:
             judged, trial = judge(evidence, all_causes()), Trial(stopped=INTERRUPTED)
@@ -116,14 +135,25 @@ def _refused(why_not: str) -> Trial | None:
     return Trial(stopped=f"none, since {why_not}") if why_not else None
 
 
-def _observe_first(wish: Wish, setting: Setting, scratch: Scratch, teller: Teller) -> Evidence:
+def _observe_first(
+    wish: Wish, setting: Setting, scratch: Scratch, network: NetworkWatch, teller: Teller
+) -> Evidence:
     """The run that is explained; cold only where the cache could have been warm."""
     first = _with_cold_cache(setting, scratch) if wish.cold else setting
     is_cold = first is not setting
     if is_cold:  # what earlier runs left unwritten is not this one's to pay for
         scratch.settle(scratch.same_file_system())
-    manner = Manner(show_output=wish.show_output, tick=teller.watching)
+    manner = Manner(network=network, show_output=wish.show_output, tick=teller.watching)
     return observe(first, manner, shown=wish.argv, cold=is_cold)
+
+
+def _with_captures(wish: Wish, evidence: Evidence, network: NetworkWatch) -> Evidence:
+    """What the user's captures tell; one that is no use is told of and loses nothing else."""
+    try:
+        return with_captures(evidence, wish.captures, network.captured)
+    except CaptureError as error:
+        look = Look(observer="captures", state="could_not_look", how=str(error))
+        return replace(evidence, looks=(*evidence.looks, look))
 
 
 def _keep_state(wish: Wish, setting: Setting, scratch: Scratch) -> str:
@@ -147,7 +177,7 @@ def _may_prove(evidence: Evidence) -> bool:
 
 
 def _look_deeper(
-    setting: Setting, scratch: Scratch, teller: Teller, evidence: Evidence
+    setting: Setting, scratch: Scratch, road: Road, teller: Teller, evidence: Evidence
 ) -> Evidence:
     """A second run in the same cache state, with every file call watched.
 
@@ -159,13 +189,28 @@ def _look_deeper(
         again = _with_cold_cache(setting, scratch)
     except RefusedError:
         return evidence
-    manner = Manner(depth="files", tick=teller.watching)
+    manner = Manner(depth="files", network=NetworkWatch(road.scope), tick=teller.watching)
     deeper = observe(again, manner, shown=evidence.command, cold=evidence.cold)
     if deeper.run.interrupted:
         raise KeyboardInterrupt
     # A run that ended otherwise is another run: it explains nothing about the first.
     same_end = deeper.run.exit_code == evidence.run.exit_code
-    return deeper if same_end and deeper.has_looked("syscalls") else evidence
+    if not same_end or not deeper.has_looked("syscalls"):
+        return evidence
+    # The way is the same, and was probed after the first run already.
+    probed = tuple(look for look in evidence.looks if look.observer == "path")
+    return replace(deeper, path=evidence.path, looks=(*deeper.looks, *probed))
+
+
+def _probe_the_way(wish: Wish, road: Road, teller: Teller, evidence: Evidence) -> Evidence:
+    """Connections of our own to the same server, without credentials."""
+    if not wish.prove:
+        return without_path(evidence, "nothing is to be run again")
+    if evidence.run.interrupted:
+        return without_path(evidence, "the command was ended early")
+    if road.asked is not None:
+        teller.stage("looking at the way to the server")
+    return with_path(evidence, road)
 
 
 def _ask_by_own_client(
@@ -184,7 +229,11 @@ def _ask_by_own_client(
     if wish.budget_s is not None and request.end_ns - request.start_ns > wish.budget_s * 1e9:
         return without_own_request(evidence, "it would take longer than the budget")
     teller.stage("watching one request by kubelag's own client")
-    return with_own_request(setting, evidence, request)
+    evidence = with_own_request(setting, evidence, request)
+    if is_slow_server(evidence):
+        teller.stage("finding out which part of the server is slow")
+        evidence = with_server_probes(evidence, setting, request)
+    return evidence
 
 
 def _why_not_once_more(wish: Wish, setting: Setting, evidence: Evidence) -> str:

@@ -11,10 +11,12 @@ from kubelag.launch.waiting import Tick
 from kubelag.model.evidence import Evidence, Request
 from kubelag.observe import client, own_request
 from kubelag.observe.machine import machine
+from kubelag.observe.network_watch import NetworkWatch
 from kubelag.observe.recorders import choose
 from kubelag.observe.session import Watch, Watched, watch
 from kubelag.observe.syscalls import Depth
 from kubelag.timeline.attribute import attribute
+from kubelag.timeline.factors import DISCOVERY, TARGET
 from kubelag.timeline.spans import is_discovery
 
 # Answers that do not end by themselves, and parts of lists, whose token may be too old by now.
@@ -29,6 +31,8 @@ class Manner:
     """Which system calls to watch."""
     show_output: bool = False
     """Let its output through."""
+    network: NetworkWatch | None = None
+    """Watches the network for this one run; None for nothing of it."""
     pass_fds: tuple[int, ...] = ()
     """Descriptors that the command needs."""
     tick: Tick = lambda _elapsed_s: None
@@ -52,6 +56,7 @@ def observe(setting: Setting, manner: Manner, *, shown: tuple[str, ...], cold: b
             why_no_recorder=why_not,
             has_debug_log=setting.has_debug_log,
             show_output=manner.show_output,
+            network=manner.network,
             before_exec=setting.child.before_exec() if setting.child else None,
             pass_fds=manner.pass_fds,
             tick=manner.tick,
@@ -73,6 +78,12 @@ def needs_depth(evidence: Evidence) -> bool:
         and not evidence.run.interrupted
         and rest_ns > max(NOTABLE_NS, UNEXPLAINED_RATIO * attribution.wall_ns)
     )
+
+
+def is_slow_server(evidence: Evidence) -> bool:
+    """Whether waiting for answers took so long that simpler requests are worth their price."""
+    case = Case(evidence=evidence, attribution=attribute(evidence))
+    return case.is_waited_for(DISCOVERY, TARGET)
 
 
 def target_of(evidence: Evidence) -> Request | None:
@@ -128,6 +139,11 @@ def _evidence(
         notes=watched.notes,
         tree=watched.tree,
         host=watched.host,
+        lookups=watched.network.lookups,
+        connections=watched.network.connections,
+        neighbours=watched.network.neighbours,
+        messages=watched.network.messages,
+        captures=watched.network.captures,
         credential_plugin=Path(plugin.command).name if plugin else None,
     )
 

@@ -4,14 +4,27 @@ Proven means all of: the 95 % interval of the saving excludes zero; the saving i
 the unchanged wall time; the same wrapper with nothing removed (placebo) explains none of it; and
 the saving lies within what was predicted from the observed run, give or take this machine's noise
 and what was seen to move elsewhere.
+
+What cannot be removed is dosed: a round trip can only be made longer. There the number of round
+trips that are waited for (the slope) times what one costs now takes the place of the saving. Its
+interval's lower end must be at least 20 % of the wall time, and each dose must add the same.
 """
 
 from dataclasses import dataclass, replace
 
 from kubelag.experiments.statistics import least_pairs, median_ns, pairs_needed
-from kubelag.model.experiment import CONTROLS, OBSERVED, Arm, Estimate, Experiment, Trial
+from kubelag.model.experiment import (
+    CONTROLS,
+    OBSERVED,
+    Arm,
+    DoseResponse,
+    Estimate,
+    Experiment,
+    Trial,
+    is_arm_of,
+)
 from kubelag.model.report import Proof, ProofArm
-from kubelag.model.units import seconds
+from kubelag.model.units import counted, seconds
 from kubelag.model.verdict import Judgement, VerdictValue
 
 # design.md section 3 (a proposal of diagnosis.md section 4, not calibrated beyond the lab).
@@ -26,6 +39,8 @@ _TOLERANCE_CAP_RATIO = 0.10
 # seen in it is not what was measured. Arbitrary; a narrow watch costs a fifth at most, on a run of
 # 0.1 s (docs/performance.md).
 _NOT_REPRODUCED_RATIO = 0.50
+# A bend of the response by less than this share of what the doses added is none. Arbitrary.
+_BEND_RATIO = 0.10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,13 +62,36 @@ def rule(judgement: Judgement, trial: Trial, wall_ns: int, critical_ns: int) -> 
         wall_ns: Wall time of the observed run.
         critical_ns: The cause's part of the observed run's critical path.
     """
-    measured = _measured(judgement, trial)
-    if not measured:
+    deciding = _deciding(judgement, trial)
+    if isinstance(deciding, DoseResponse):
+        return _rule_by_doses(deciding, judgement, trial, wall_ns)
+    if deciding is None or deciding.estimate is None:
         is_main = critical_ns >= MAIN_RATIO * wall_ns
         reason = _why_unmeasured(judgement, trial)
         return Ruling(verdict="likely" if is_main else "contributing", proof=None, reason=reason)
-    # Best first: a later one, which removes more, decides only where no better one was measured.
-    return _rule_by(measured[0], judgement, trial, wall_ns)
+    return _rule_by(deciding, deciding.estimate, judgement, trial, wall_ns)
+
+
+def deciding_of(judgement: Judgement, trial: Trial) -> Experiment | None:
+    """The measured arm that decides on a cause; None where doses do, or nothing."""
+    deciding = _deciding(judgement, trial)
+    return deciding if isinstance(deciding, Experiment) else None
+
+
+def _deciding(judgement: Judgement, trial: Trial) -> Experiment | DoseResponse | None:
+    """What decides on a cause.
+
+    Best first: a later one, which removes more, decides only where no better one was measured; of
+    several arms that one name means it is the first. Doses never decide by what they save.
+    """
+    response = trial.dose_response
+    for name in judgement.experiments:
+        if response and judgement.dose_ns and is_arm_of(name, response.kind):
+            return response
+        for one in trial.named(name):
+            if one.outcome == "measured" and one.estimate and one.dose_ns is None:
+                return one
+    return None
 
 
 def base_of(trial: Trial, wall_ns: int) -> int:
@@ -122,40 +160,111 @@ def is_below_prediction(judgement: Judgement, estimate: Estimate, noise_ns: int)
     return estimate.high_ns < judgement.low_ns - noise_ns
 
 
-def _measured(judgement: Judgement, trial: Trial) -> list[tuple[Experiment, Estimate]]:
-    """The measured experiments that the cause names, best first."""
-    named = (trial.experiment(name) for name in judgement.experiments)
-    return [
-        (one, one.estimate) for one in named if one and one.outcome == "measured" and one.estimate
-    ]
-
-
 def _rule_by(
-    measured: tuple[Experiment, Estimate],
+    experiment: Experiment,
+    estimate: Estimate,
     judgement: Judgement,
     trial: Trial,
     wall_ns: int,
 ) -> Ruling:
-    experiment, estimate = measured
     base_ns = base_of(trial, wall_ns)
     verdict, reason = _decide(
         scaled(judgement, base_ns, wall_ns), experiment, estimate, trial, wall_ns
     )
-    if verdict == "proven" and abs(wall_ns - base_ns) > _NOT_REPRODUCED_RATIO * base_ns:
-        reason = f"the observed run took {seconds(wall_ns)}, the others {seconds(base_ns)}"
-        verdict = "likely"
-    named = (*judgement.experiments, *judgement.supporting)
-    shown = (trial.arm(name) for name in (*CONTROLS, *named))
-    arms = (*_stand_in(trial, wall_ns), *(arm for arm in shown if arm))
-    proof = _proof(experiment, estimate, trial, base_ns, arms)
-    return Ruling(verdict=verdict, proof=proof, reason=reason)
+    proof = _proof(experiment, estimate, trial, base_ns, _arms_shown(judgement, trial, wall_ns))
+    return _if_reproduced(Ruling(verdict=verdict, proof=proof, reason=reason), base_ns, wall_ns)
+
+
+def _if_reproduced(ruling: Ruling, base_ns: int, wall_ns: int) -> Ruling:
+    if ruling.verdict != "proven" or abs(wall_ns - base_ns) <= _NOT_REPRODUCED_RATIO * base_ns:
+        return ruling
+    reason = f"the observed run took {seconds(wall_ns)}, the others {seconds(base_ns)}"
+    return replace(ruling, verdict="likely", reason=reason)
+
+
+def _arms_shown(judgement: Judgement, trial: Trial, wall_ns: int) -> tuple[Arm, ...]:
+    """The controls, then the arms that the cause names, in its order."""
+    named = (*CONTROLS, *judgement.experiments, *judgement.supporting)
+    found = (arm for name in named for arm in trial.arms if is_arm_of(arm.name, name))
+    return (*_stand_in(trial, wall_ns), *dict.fromkeys(found))
+
+
+def _rule_by_doses(
+    response: DoseResponse, judgement: Judgement, trial: Trial, wall_ns: int
+) -> Ruling:
+    """What the round trips that are waited for cost now, in place of a saving."""
+    base_ns = base_of(trial, wall_ns)
+    contribution = Estimate(
+        saving_ns=round(response.slope * judgement.dose_ns),
+        low_ns=round(response.low * judgement.dose_ns),
+        high_ns=round(response.high * judgement.dose_ns),
+        pairs=response.blocks,
+    )
+    verdict, reason = _decide_by_doses(
+        scaled(judgement, base_ns, wall_ns), response, contribution, trial, wall_ns
+    )
+    given = Experiment(id=response.kind, outcome="measured")
+    arms = _arms_shown(judgement, trial, wall_ns)
+    proof = replace(
+        _proof(given, contribution, trial, base_ns, arms),
+        sentence=_dose_sentence(response, contribution, judgement.dose_ns, base_ns),
+    )
+    return _if_reproduced(Ruling(verdict=verdict, proof=proof, reason=reason), base_ns, wall_ns)
+
+
+def _decide_by_doses(
+    judgement: Judgement,
+    response: DoseResponse,
+    contribution: Estimate,
+    trial: Trial,
+    wall_ns: int,
+) -> tuple[VerdictValue, str]:
+    base_ns = base_of(trial, wall_ns)
+    tolerance_ns = tolerance_of(trial, base_ns, wall_ns)
+    cost = f"by dose and response it costs {seconds(contribution.saving_ns)} of {seconds(base_ns)}"
+    if contribution.high_ns < PROVEN_RATIO * base_ns:
+        if judgement.low_ns > PROVEN_RATIO * base_ns:
+            return "unknown", f"{cost}, far less than predicted: the model is wrong here"
+        return "contributing", f"{cost}, under {PROVEN_RATIO:.0%}"
+    if contribution.low_ns < PROVEN_RATIO * base_ns:
+        interval = f"{seconds(contribution.low_ns)} to {seconds(contribution.high_ns)}"
+        return "likely", f"{cost}, but the 95 % interval is {interval}"
+    if not _is_linear(response):
+        bend = f"the largest dose added {seconds(response.bend_ns)} more than the smallest foretold"
+        return "likely", f"{cost}, but {bend}: more than the delay is waited for"
+    if is_below_prediction(judgement, contribution, tolerance_ns):
+        return "likely", f"{cost}, less than the {seconds(judgement.low_ns)} predicted"
+    if contribution.low_ns > judgement.high_ns + tolerance_ns:
+        return "likely", f"{cost}, more than the {seconds(judgement.high_ns)} predicted"
+    return "proven", ""
+
+
+def _is_linear(response: DoseResponse) -> bool:
+    """Whether each dose added the same, within the noise or nearly."""
+    added_ns = response.slope * (response.doses_ns[-1] - response.doses_ns[0])
+    is_within_noise = response.bend_low_ns <= 0 <= response.bend_high_ns
+    return is_within_noise or abs(response.bend_ns) <= _BEND_RATIO * added_ns
+
+
+def _dose_sentence(
+    response: DoseResponse, contribution: Estimate, dose_ns: int, base_ns: int
+) -> str:
+    doses = " and ".join(seconds(dose) for dose in response.doses_ns if dose)
+    blocks = counted(response.blocks, "block")
+    certain = f"95 % interval {response.low:.1f} to {response.high:.1f}, {blocks}"
+    whole = f"{seconds(contribution.saving_ns)} of {seconds(base_ns)}"
+    return (
+        f"by dose and response: {doses} more for each round trip made it longer by "
+        f"{response.slope:.1f} times that ({certain}), so that many round trips of "
+        f"{seconds(dose_ns)} are waited for one after the other: {whole}"
+    )
 
 
 def _why_unmeasured(judgement: Judgement, trial: Trial) -> str:
     if not judgement.experiments:
         return "this factor cannot be removed from here, so it is not proven"
-    tried = [trial.experiment(name) for name in judgement.experiments]
-    reasons = [f"{one.id}: {one.why or one.outcome}" for one in tried if one]
+    tried = [one for name in judgement.experiments for one in trial.named(name)]
+    reasons = [f"{one.id}: {one.why or one.outcome}" for one in tried]
     return "not proven; " + ("; ".join(reasons) or trial.stopped or "nothing was run again")
 
 

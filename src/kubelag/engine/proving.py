@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 
 from kubelag.engine.observing import Manner, observe
-from kubelag.engine.proof import base_of, is_below_prediction, scaled, tolerance_of
+from kubelag.engine.proof import base_of, deciding_of, is_below_prediction, scaled, tolerance_of
 from kubelag.engine.reporting import Judged
 from kubelag.engine.setting import Setting, look_at
 from kubelag.experiments.catalogue import EXPERIMENTS
-from kubelag.experiments.contract import Experiment as Kind
-from kubelag.experiments.contract import Situation, Variant
+from kubelag.experiments.contract import Kind, Situation, Variant
 from kubelag.experiments.scratch import Scratch
 from kubelag.experiments.timing import argv_in_place
 from kubelag.experiments.trial import (
@@ -18,9 +18,10 @@ from kubelag.experiments.trial import (
     Progress,
     TrialRunner,
 )
+from kubelag.experiments.workshop import Workshop
 from kubelag.launch.child import Child
 from kubelag.model.attribution import Attribution
-from kubelag.model.experiment import Experiment, Trial
+from kubelag.model.experiment import Experiment, Trial, is_arm_of
 from kubelag.model.units import seconds
 from kubelag.model.verdict import Judgement
 from kubelag.timeline.attribute import attribute
@@ -42,13 +43,30 @@ class Bench:
 
 def prove(judged: Judged, bench: Bench, progress: Progress, budget_s: float) -> Trial:
     """Run every experiment that some suspected cause asks for."""
-    setting, scratch = bench.setting, bench.scratch
-    kinds = wanted(judged.suspected)
+    names = wanted(judged.suspected)
+    kinds = kinds_of(names)
     if not kinds:
         return Trial()
-    evidence = judged.case.evidence
-    cache = evidence.cache
-    own = cache is None or cache.state in _OWN_STATES
+    trial = Trial()
+    with Workshop() as workshop:
+        situation = _situation(judged, bench, workshop)
+        try:
+            # Some experiments take their time to prepare: a credential plugin is run here.
+            runner = TrialRunner(
+                situation, kinds, bench.scratch, progress, budget_s=budget_s, wanted=names
+            )
+            trial = runner.run()
+            followed = [
+                _follow(one, judged, runner, bench.scratch, trial) for one in trial.experiments
+            ]
+        except KeyboardInterrupt:
+            return replace(trial, stopped=INTERRUPTED)
+    return replace(trial, experiments=tuple(followed))
+
+
+def _situation(judged: Judged, bench: Bench, workshop: Workshop) -> Situation:
+    setting, evidence = bench.setting, judged.case.evidence
+    own = evidence.cache is None or evidence.cache.state in _OWN_STATES
     unchanged = Variant(
         argv=setting.argv,
         env=setting.env,
@@ -56,29 +74,34 @@ def prove(judged: Judged, bench: Bench, progress: Progress, budget_s: float) -> 
         child=bench.child,
         shown=" ".join(evidence.command),
     )
-    situation = Situation(evidence=evidence, unchanged=unchanged, kubeconfig=setting.kubeconfig)
-    trial = Trial()
-    try:
-        # Some experiments take their time to prepare: a credential plugin is run here.
-        runner = TrialRunner(situation, kinds, scratch, progress, budget_s=budget_s)
-        trial = runner.run()
-        followed = [_follow(one, judged, runner, scratch, trial) for one in trial.experiments]
-    except KeyboardInterrupt:
-        return replace(trial, stopped=INTERRUPTED)
-    return replace(trial, experiments=tuple(followed))
+    return Situation(
+        evidence=evidence, unchanged=unchanged, kubeconfig=setting.kubeconfig, workshop=workshop
+    )
 
 
-def wanted(suspected: Sequence[Judgement]) -> tuple[Kind, ...]:
-    """The experiments that suspected causes ask for, in the catalogue's order."""
-    names = {name for one in suspected for name in (*one.experiments, *one.supporting)}
-    return tuple(kind for kind in EXPERIMENTS if kind.id in names)
+def wanted(suspected: Sequence[Judgement]) -> tuple[str, ...]:
+    """The arms and experiments that suspected causes ask for, each once, best first.
+
+    That is: what each cause, the costliest first, thinks best, then what each thinks second best,
+    and at the end what decides nothing.
+    """
+    ranked = zip_longest(*(one.experiments for one in suspected))
+    decisive = [name for rank in ranked for name in rank if name]
+    supporting = [name for one in suspected for name in one.supporting]
+    return tuple(dict.fromkeys((*decisive, *supporting)))
+
+
+def kinds_of(names: Sequence[str]) -> tuple[Kind, ...]:
+    """The experiments of these names, in their order."""
+    found = (kind for name in names for kind in EXPERIMENTS if is_arm_of(name, kind.id))
+    return tuple({kind.id: kind for kind in found}.values())
 
 
 def _follow(
     experiment: Experiment, judged: Judged, runner: TrialRunner, scratch: Scratch, trial: Trial
 ) -> Experiment:
     """Where less was saved than predicted, look at one treated run: what took the time over?"""
-    suspect = _main_suspect(experiment, judged)
+    suspect = _main_suspect(experiment, judged, trial)
     if suspect is None or trial.stopped == INTERRUPTED:
         return experiment
     wall_ns = judged.case.attribution.wall_ns
@@ -96,10 +119,18 @@ def _follow(
     return _with_knock_on(experiment, judged.case.attribution, treated, suspect)
 
 
-def _main_suspect(experiment: Experiment, judged: Judged) -> Judgement | None:
-    """The costliest cause that this experiment stands for first of all."""
-    named = (one for one in judged.suspected if one.experiments[:1] == (experiment.id,))
-    return next(named, None) if experiment.outcome == "measured" else None
+def _main_suspect(experiment: Experiment, judged: Judged, trial: Trial) -> Judgement | None:
+    """The costliest cause that this arm decides on, and that thinks no other experiment better."""
+    return next(
+        (
+            one
+            for one in judged.suspected
+            if (deciding := deciding_of(one, trial)) is not None
+            and deciding.id == experiment.id
+            and is_arm_of(experiment.id, one.experiments[0])
+        ),
+        None,
+    )
 
 
 def _observe_treated(variant: Variant, scratch: Scratch, judged: Judged) -> Attribution:

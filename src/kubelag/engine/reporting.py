@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 from kubelag import __version__
 from kubelag.causes.contract import Case, Cause
 from kubelag.engine.proof import Ruling, base_of, in_proportion, rule
+from kubelag.engine.way import silences, way
 from kubelag.experiments.statistics import median_ns
 from kubelag.model.attribution import Attribution
 from kubelag.model.evidence import CacheDirectory, Evidence
-from kubelag.model.experiment import Experiment, Trial
+from kubelag.model.experiment import Experiment, Trial, is_arm_of
 from kubelag.model.remedy import Advice
 from kubelag.model.report import (
     CacheLine,
@@ -30,8 +31,8 @@ from kubelag.timeline.factors import title
 Adviser = Callable[[str, Evidence], Advice]
 """Gives a remedy's exact commands for this machine, by the remedy's id."""
 
-# Arms that do less, or are another program: what this one should take they do not say.
-_NOT_ALIKE = frozenset({"request_bare", "own_client"})
+# Arms that do less or more, or are another program: what this one should take they do not say.
+_NOT_ALIKE = ("request_bare", "own_client", "delay_response", "small_segments", "discovery_stubbed")
 _ORDER: tuple[VerdictValue, ...] = ("proven", "likely", "contributing", "unknown", "ruled_out")
 
 
@@ -88,6 +89,8 @@ def report_on(judged: Judged, trial: Trial, advise: Adviser) -> Report:
         remedies=_remedies(judged, verdicts, advise),
         observer=_observer(evidence, trial, wall_s),
         cache=_cache(evidence),
+        way=tuple(way(evidence)),
+        silences=tuple(silences(evidence)),
         notes=tuple(_notes(case, trial)),
         errors=judged.errors,
     )
@@ -151,12 +154,16 @@ def _expected(trial: Trial) -> tuple[float | None, str]:
     treated = [
         (median_ns(arm.walls_ns), one)
         for one in trial.experiments
-        if _saved_time(one) and one.id not in _NOT_ALIKE and (arm := trial.arm(one.id))
+        if _saved_time(one) and _is_alike(one.id) and (arm := trial.arm(one.id))
     ]
     if not treated:
         return None, ""
     wall_ns, fastest = min(treated, key=lambda pair: pair[0])
     return wall_ns / 1e9, f"median with {fastest.id}"
+
+
+def _is_alike(arm: str) -> bool:
+    return not any(is_arm_of(arm, kind) for kind in _NOT_ALIKE)
 
 
 def _saved_time(experiment: Experiment) -> bool:

@@ -1,6 +1,6 @@
 """The same command with its cache on tmpfs, in the same state as on disk."""
 
-from kubelag.experiments.contract import NotApplicableError, Situation, Variant
+from kubelag.experiments.contract import NotApplicableError, Situation, Treatment
 from kubelag.experiments.scratch import memory_place
 
 
@@ -10,7 +10,7 @@ class CacheOnMemory:
     id = "cache_on_memory"
     title = "with its cache in memory"
 
-    def vary(self, situation: Situation) -> Variant:
+    def vary(self, situation: Situation) -> tuple[Treatment, ...]:
         """The command with another cache directory."""
         place = memory_place()
         if place is None:
@@ -20,4 +20,4 @@ class CacheOnMemory:
             raise NotApplicableError("the cache is in memory already")
         program, *words = situation.evidence.command
         shown = f"{program} --cache-dir=$(mktemp -d -p {place}) {' '.join(words)}"
-        return situation.unchanged.but(cache="on_memory", shown=shown)
+        return (Treatment(variant=situation.unchanged.but(cache="on_memory", shown=shown)),)

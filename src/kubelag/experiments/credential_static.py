@@ -7,7 +7,7 @@ file and no argument list.
 import os
 
 from kubelag.errors import KubelagError
-from kubelag.experiments.contract import NotApplicableError, Situation, Variant
+from kubelag.experiments.contract import NotApplicableError, Situation, Treatment
 from kubelag.kube.auth.exec_plugin import run_exec_plugin
 from kubelag.kube.command import without_flag
 from kubelag.kube.config.static_kubeconfig import static_token_kubeconfig
@@ -22,7 +22,7 @@ class CredentialStatic:
     id = "credential_static"
     title = "without the credential plugin"
 
-    def vary(self, situation: Situation) -> Variant:
+    def vary(self, situation: Situation) -> tuple[Treatment, ...]:
         """The command with a kubeconfig in memory."""
         config = situation.kubeconfig
         if config is None or config.user.exec is None or config.user.auth != "exec":
@@ -41,9 +41,10 @@ class CredentialStatic:
         fd = os.memfd_create("kubelag-kubeconfig", os.MFD_CLOEXEC)
         os.write(fd, document)
         unchanged = situation.unchanged
-        return unchanged.but(
+        variant = unchanged.but(
             argv=without_flag(unchanged.argv, "kubeconfig"),
             env={**env, "KUBECONFIG": f"/proc/self/fd/{fd}"},
             pass_fds=(*unchanged.pass_fds, fd),
             shown="(a kubeconfig with the plugin's credential in anonymous memory)",
         )
+        return (Treatment(variant=variant),)

@@ -1,6 +1,6 @@
 """The same command with another kubectl of this machine, on an equally cold cache."""
 
-from kubelag.experiments.contract import NotApplicableError, Situation, Variant
+from kubelag.experiments.contract import NotApplicableError, Situation, Treatment
 from kubelag.observe.other_clients import find_kubectls, newest
 
 
@@ -10,7 +10,7 @@ class OtherClientInstead:
     id = "other_client"
     title = "with another kubectl"
 
-    def vary(self, situation: Situation) -> Variant:
+    def vary(self, situation: Situation) -> tuple[Treatment, ...]:
         """The command with the newest other kubectl that is no wrapper."""
         evidence = situation.evidence
         found = find_kubectls(situation.unchanged.env)
@@ -18,7 +18,8 @@ class OtherClientInstead:
         if other is None:
             raise NotApplicableError("this machine has no other kubectl")
         words = " ".join(evidence.command[1:])
-        return situation.unchanged.but(
+        variant = situation.unchanged.but(
             argv=(other.path, *situation.unchanged.argv[1:]),
             shown=f"{other.path} {words}  # kubectl {other.version}",
         )
+        return (Treatment(variant=variant),)

@@ -6,7 +6,7 @@ It writes nothing, since what it writes it leaves to a child that would outlive 
 import os
 import sys
 
-from kubelag.experiments.contract import NotApplicableError, Situation, Variant
+from kubelag.experiments.contract import NotApplicableError, Situation, Treatment
 from kubelag.kube.command import parse_command, without_flag
 
 FLAGS = frozenset(
@@ -30,7 +30,7 @@ class OwnClientInstead:
     id = "own_client"
     title = "with kubelag's own client"
 
-    def vary(self, situation: Situation) -> Variant:
+    def vary(self, situation: Situation) -> tuple[Treatment, ...]:
         """`kubelag get`, with the same words and flags."""
         unchanged = situation.unchanged
         command = parse_command(unchanged.argv)
@@ -44,9 +44,8 @@ class OwnClientInstead:
             raise NotApplicableError("kubelag's own client has no such output format")
         words = without_flag(unchanged.argv, "v")[1:]
         shown = " ".join(situation.evidence.command[1:])
-        return unchanged.but(
-            argv=(own_program(), *words, "--cache-policy=read-only"), shown=f"kubelag {shown}"
-        )
+        argv = (own_program(), *words, "--cache-policy=read-only")
+        return (Treatment(variant=unchanged.but(argv=argv, shown=f"kubelag {shown}")),)
 
 
 def own_program() -> str:

@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit
 
-from kubelag.experiments.contract import NotApplicableError, Situation, Variant
+from kubelag.experiments.contract import NotApplicableError, Situation, Treatment
 from kubelag.kube.command import VALUE_FLAGS, parse_command
 from kubelag.timeline.spans import is_discovery
 
@@ -16,7 +16,7 @@ class RequestBare:
     id = "request_bare"
     title = "as one bare request"
 
-    def vary(self, situation: Situation) -> Variant:
+    def vary(self, situation: Situation) -> tuple[Treatment, ...]:
         """`kubectl get --raw PATH` with the same global flags."""
         evidence = situation.evidence
         asked = [
@@ -32,7 +32,8 @@ class RequestBare:
         path = f"{url.path}?{url.query}" if url.query else url.path
         unchanged = situation.unchanged
         argv = (unchanged.argv[0], *_global_flags(unchanged.argv), "get", "--raw", path)
-        return unchanged.but(argv=argv, shown=f"{evidence.command[0]} get --raw '{path}'")
+        shown = f"{evidence.command[0]} get --raw '{path}'"
+        return (Treatment(variant=unchanged.but(argv=argv, shown=shown)),)
 
 
 def _global_flags(argv: tuple[str, ...]) -> tuple[str, ...]:

@@ -7,18 +7,20 @@ next one.
 
 import ctypes
 import errno
+import json
 import os
 import re
 import shutil
 import stat
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
 from kubelag.experiments.contract import CachePlace, NotApplicableError
+from kubelag.kube.cache import layout
 from kubelag.model.evidence import CacheDirectory
 from kubelag.observe.mounts import is_in_memory
 
@@ -31,6 +33,8 @@ _MEMORY_PLACES = ("XDG_RUNTIME_DIR", "/dev/shm", "/run")  # noqa: S108 - see mak
 _SNAPSHOT_LIMIT_BYTES = 64 * 2**20
 # A directory serves one explanation; none takes a day. Arbitrary.
 _OLD_S = 86_400.0
+GROUP_VERSION = re.compile(r"(?:[a-z0-9][a-z0-9.-]*/)?[a-z0-9]+", re.ASCII)
+"""A group-version as it may become a path: nothing in it climbs out."""
 
 
 class Scratch:
@@ -59,8 +63,23 @@ class Scratch:
         _copy_cache(Path(self._cache.root), copy, self._cache.host_directory)
         self._snapshot = copy
 
-    def place(self, plan: CachePlace) -> Path | None:
+    def place(
+        self,
+        plan: CachePlace,
+        *,
+        server: str = "",
+        stubs: Iterable[str] = (),
+        fills_gaps: bool = False,
+    ) -> Path | None:
         """A fresh directory for one run; None where the run uses the user's own.
+
+        Args:
+            plan: Where, and filled with what.
+            server: URL of the server that the run talks to, where it is another than the user's:
+                a client looks for its discovery cache by that. What it has in `http/` is found by
+                URL and stays unfound: a cache past its time is then asked for in full, not by ETag.
+            stubs: Group-versions that are to be cached as empty.
+            fills_gaps: Whether each that the cache lists and has no resources of is, too.
 
         Raises:
             NotApplicableError: Where such a directory cannot be made here.
@@ -72,7 +91,32 @@ class Scratch:
         source = self._warmed if plan == "warmed" else self._snapshot
         if source is not None:
             _copy_tree(source, made)
+        host = made / self._rename_host(made, server)
+        for stub in (*stubs, *(_gaps(host) if fills_gaps else ())):
+            _write_stub(host, stub)
         return made
+
+    def _rename_host(self, made: Path, server: str) -> Path:
+        """Give the server's directory the name that the run will look for; it need not exist.
+
+        Returns:
+            That directory, relative to the root.
+        """
+        known = self._cache.host_directory if self._cache else None
+        old = Path(known).relative_to(self._cache.root) if self._cache and known else None
+        if not server:
+            return old or Path(layout.DISCOVERY)
+        new = Path(layout.host_directory("", server).lstrip("/"))
+        is_filled = (made / layout.DISCOVERY).is_dir()
+        if is_filled and (old is None or not (made / old).is_dir()):
+            raise NotApplicableError("which part of the cache is this server's cannot be told")
+        if is_filled and old is not None and old != new:
+            # A name may lie below the other's where URLs have a path, so it goes by a third.
+            aside = made / ".renamed"
+            (made / old).rename(aside)
+            (made / new).parent.mkdir(parents=True, exist_ok=True)
+            aside.rename(made / new)
+        return new
 
     def keep_as_warmed(self) -> None:
         """Take the last directory that a run filled as the one that `warmed` copies from."""
@@ -107,14 +151,23 @@ class Scratch:
     def _make(self, parent: Path | None) -> Path:
         if parent is None:
             raise NotApplicableError("no writable directory for a private cache was found")
-        sweep(parent)
-        try:
-            made = Path(tempfile.mkdtemp(prefix=own_prefix(), dir=parent))
-        except OSError as error:
-            message = f"no private directory could be made in {parent}: {error.strerror}"
-            raise NotApplicableError(message) from error
+        made = make_private(parent)
         self._made.append(made)
         return made
+
+
+def make_private(parent: Path) -> Path:
+    """A new directory of ours; those of killed runs beside it are swept first.
+
+    Raises:
+        NotApplicableError: Where none can be made.
+    """
+    sweep(parent)
+    try:
+        return Path(tempfile.mkdtemp(prefix=own_prefix(), dir=parent))
+    except OSError as error:
+        message = f"no private directory could be made in {parent}: {error.strerror}"
+        raise NotApplicableError(message) from error
 
 
 def memory_place() -> Path | None:
@@ -189,6 +242,33 @@ def _copy_cache(root: Path, target: Path, host_directory: str | None) -> None:
             # What cannot be read is of no use to the client either.
             with suppress(OSError, shutil.Error):
                 shutil.copytree(root / part, target / part, copy_function=_copy_file)
+
+
+def _gaps(host: Path) -> list[str]:
+    """The group-versions of which the cache has a list and no resources."""
+    try:
+        groups = json.loads((host / layout.SERVER_GROUPS).read_bytes())["groups"]
+        names = [version["groupVersion"] for group in groups for version in group["versions"] or ()]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise NotApplicableError("the copied cache has no list of group-versions") from error
+    # Where a name is none, the client has no use for it either.
+    known = (name for name in names if isinstance(name, str) and GROUP_VERSION.fullmatch(name))
+    return [name for name in known if not (host / layout.resources_file(name)).exists()]
+
+
+def _write_stub(host: Path, group_version: str) -> None:
+    """A list of no resources, which a client takes from its cache though it never writes one."""
+    if not GROUP_VERSION.fullmatch(group_version):
+        raise NotApplicableError(f"{group_version!r} is no group-version")
+    document = {
+        "kind": "APIResourceList",
+        "apiVersion": "v1",
+        "groupVersion": group_version,
+        "resources": [],
+    }
+    file = host / layout.resources_file(group_version)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(document), encoding="ascii")
 
 
 def _copy_tree(source: Path, target: Path) -> None:

@@ -44,17 +44,23 @@ def paired(unchanged_ns: Sequence[int], treated_ns: Sequence[int]) -> Estimate |
     saved = [a - b for a, b in zip(unchanged_ns, treated_ns, strict=False)]
     if len(saved) < 2:  # noqa: PLR2004 - one difference has no spread
         return None
-    low, high = _bootstrap(saved)
-    if len(saved) - 1 in _STUDENT_T:
-        mean = statistics.fmean(saved)
-        half = _STUDENT_T[len(saved) - 1] * statistics.stdev(saved) / math.sqrt(len(saved))
-        low, high = min(low, mean - half), max(high, mean + half)
+    low, high = interval(saved)
     return Estimate(
         saving_ns=median_ns(saved),
         low_ns=math.floor(low),
         high_ns=math.ceil(high),
         pairs=len(saved),
     )
+
+
+def interval(values: Sequence[float]) -> tuple[float, float]:
+    """95 % interval of the median of at least two values, one for each block."""
+    low, high = _bootstrap(values)
+    if len(values) - 1 in _STUDENT_T:
+        mean = statistics.fmean(values)
+        half = _STUDENT_T[len(values) - 1] * statistics.stdev(values) / math.sqrt(len(values))
+        low, high = min(low, mean - half), max(high, mean + half)
+    return low, high
 
 
 def least_pairs(base_ns: int, observed_ns: int) -> int:
@@ -89,7 +95,7 @@ def pairs_needed(unchanged_ns: Sequence[int], treated_ns: Sequence[int]) -> int 
     return max(MIN_PAIRS, math.ceil(needed))
 
 
-def _bootstrap(saved: Sequence[int]) -> tuple[float, float]:
+def _bootstrap(saved: Sequence[float]) -> tuple[float, float]:
     import numpy as np  # noqa: PLC0415 - 0.1 s that a run without experiments does not pay
 
     values = np.asarray(saved, dtype=np.float64)

@@ -34,7 +34,12 @@ def argv_in_place(variant: Variant, scratch: Scratch) -> tuple[str, ...]:
     Raises:
         NotApplicableError: Where its cache directory cannot be made.
     """
-    directory = scratch.place(variant.cache)
+    directory = scratch.place(
+        variant.cache,
+        server=variant.cache_server,
+        stubs=variant.stubs,
+        fills_gaps=variant.fills_gaps,
+    )
     argv = variant.argv
     if directory is not None:
         argv = with_global_flags(argv, {"--cache-dir": str(directory)})

@@ -32,7 +32,7 @@ def connect(
     cluster = kubeconfig.cluster
     server = parse_endpoint(cluster.server, "server of the kubeconfig")
     proxy = _proxy(server, cluster.proxy_url, env)
-    tls = _tls(server, cluster, env) if server.is_tls else None
+    tls = tls_settings(server, cluster, env) if server.is_tls else None
     dialer = Dialer(Route(server=server, proxy=proxy, tls=tls), observe=observe)
 
     def told(_name: str, began_ns: int, ended_ns: int, detail: str) -> None:
@@ -73,7 +73,12 @@ def _for_proxy(proxy: Endpoint) -> tuple[tuple[str, str], ...]:
     return (("proxy-authorization", value),) if value else ()
 
 
-def _tls(server: Endpoint, cluster: "Cluster", env: "Mapping[str, str]") -> TlsSettings:
+def tls_settings(server: Endpoint, cluster: "Cluster", env: "Mapping[str, str]") -> TlsSettings:
+    """Whom a cluster's connections trust, and as which name.
+
+    Raises:
+        KubeconfigError: The authority is no use, or contradicts what else is said.
+    """
     authority, origin = _authority(cluster)
     if authority and cluster.insecure_skip_tls_verify:
         raise KubeconfigError(

@@ -1,7 +1,11 @@
-"""The lab that `kubelag lab up` leaves standing: one slow directory, one control plane."""
+"""The lab that `kubelag lab up` leaves standing.
+
+Topology `single` is one slow directory and one control plane; `ha` is `kubelag.lab.ha`.
+"""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -11,19 +15,25 @@ from kubelag.lab.control_plane.embedded import start_embedded
 from kubelag.lab.control_plane.envtest import start_envtest
 from kubelag.lab.control_plane.handle import ControlPlane, attach
 from kubelag.lab.control_plane.options import ControlPlaneOptions
+from kubelag.lab.ha import building, lab, switches
+from kubelag.lab.ha.lab import HaLab
+from kubelag.lab.ha.plan import PLAN_FILE
 from kubelag.lab.private_files import make_private_directory
 from kubelag.lab.slow_directory import Kind as DiskKind
 from kubelag.lab.slow_directory import SlowDirectory, open_slow_directory, why_no_slow_disk
 from kubelag.lab.state import JOURNAL, STATE_VARIABLE, Ledger, reap_abandoned, state_directory
 
 ControlPlaneKind = Literal["embedded", "envtest"]
+Topology = Literal["single", "ha"]
 _UP = "up"
+_HA: Literal["ha"] = "ha"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
     """What the lab is to be."""
 
+    topology: Topology = "single"
     control_plane: ControlPlaneKind = "embedded"
     options: ControlPlaneOptions = field(default_factory=ControlPlaneOptions)
     disk: DiskKind | Literal["none"] = "auto"
@@ -44,6 +54,9 @@ class Lab:
     state: str
     """Where the lab is written down, which a changed HOME must not hide."""
     is_running: bool
+    topology: Topology = "single"
+    fault: str = ""
+    """The fault that is on; HA lab only."""
 
     def environment(self) -> dict[str, str]:
         """What a shell needs to use it."""
@@ -63,13 +76,13 @@ def bring_up(wish: Wish, environment: Mapping[str, str], say: Callable[[str], No
         ledger.close()
         raise LabError("The lab is up already", "see: kubelag lab status; or: kubelag lab down")
     try:
-        lab = _build(wish, ledger, say)
+        built = _build_ha(wish, ledger, say) if wish.topology == _HA else _build(wish, ledger, say)
     except BaseException:
         ledger.reap()
         ledger.close()
         raise
     ledger.close()
-    return lab
+    return built
 
 
 def look(environment: Mapping[str, str]) -> Lab | None:
@@ -77,10 +90,35 @@ def look(environment: Mapping[str, str]) -> Lab | None:
     directory = _state(environment) / _UP
     if not (directory / JOURNAL).exists():
         return None
+    if (directory / _HA / PLAN_FILE).exists():  # which others may use while a fault is explained
+        return _ha_lab(lab.attach(directory / _HA))
     ledger = Ledger.open(directory)
     facts = ledger.completed
     ledger.close()
     return None if facts is None else _lab(facts)
+
+
+def find_ha(environment: Mapping[str, str]) -> HaLab | None:
+    """The HA lab that is up, to be looked at and used; None where none is."""
+    directory = _state(environment) / _UP / _HA
+    return lab.attach(directory) if (directory / PLAN_FILE).exists() else None
+
+
+@contextmanager
+def hold_ha(environment: Mapping[str, str]) -> Iterator[HaLab]:
+    """The HA lab that is up, to be hurt and healed; nobody else can meanwhile.
+
+    Raises:
+        LabError: None is up, or somebody else holds it.
+    """
+    found = find_ha(environment)
+    if found is None:
+        raise LabError("No HA lab is up", "bring one up: kubelag lab up --topology ha")
+    ledger = Ledger.open(found.directory.parent)
+    try:
+        yield lab.attach(found.directory, ledger)
+    finally:
+        ledger.close()
 
 
 def take_down(environment: Mapping[str, str]) -> tuple[str, ...]:
@@ -140,6 +178,32 @@ def _build(wish: Wish, ledger: Ledger, say: Callable[[str], None]) -> Lab:
     }
     ledger.complete(**facts)
     return _lab(facts)
+
+
+def _build_ha(wish: Wish, ledger: Ledger, say: Callable[[str], None]) -> Lab:
+    if wish.disk not in ("auto", "none"):
+        raise LabError(
+            "The HA lab has no slow disk of its own",
+            "bring it up without --disk, then: kubelag lab fault incident on",
+        )
+    built = building.build(ledger, wish.control_plane, wish.options, say)
+    ledger.complete(topology=_HA)
+    return _ha_lab(built)
+
+
+def _ha_lab(ha: HaLab) -> Lab:
+    on = switches.switched_on(ha.directory)
+    return Lab(
+        topology=_HA,
+        url=ha.url,
+        version=ha.members[0].version,
+        kubeconfig=os.fspath(ha.kubeconfig()),
+        home=os.fspath(ha.home),
+        disk="the ordinary disk",
+        state=os.fspath(ha.directory.parent.parent),
+        is_running=ha.is_running(),
+        fault=on.fault if on else "",
+    )
 
 
 def _lab(facts: Mapping[str, Any]) -> Lab:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from kubelag.model.network import CaptureFile, Comparison, Connection, Lookup, PathMessage
-from kubelag.model.path import PathMap
+from kubelag.model.path import Neighbour, PathMap
 from kubelag.model.units import counted, seconds
 
 LookState = Literal["looked", "could_not_look", "not_asked"]
@@ -109,6 +109,7 @@ class ClientNote:
         "cache_skipped",
         "config_loaded",
         "discovery_failed",
+        "websocket_fallback",
     ]
     at_ns: int
     """For `throttled` and `retry_after` when the wait was over."""
@@ -356,6 +357,8 @@ class Evidence:
     lookups: tuple[Lookup, ...] = ()
     connections: tuple[Connection, ...] = ()
     """By their begin; each once, by its best witness."""
+    neighbours: tuple[Neighbour, ...] = ()
+    """Which cards answered for the connections' addresses during the run, at each change."""
     messages: tuple[PathMessage, ...] = ()
     """What routers said about the connections (ICMP)."""
     captures: tuple[CaptureFile, ...] = ()

@@ -12,12 +12,22 @@ OBSERVED = "observed"
 Outcome = Literal["measured", "not_applicable", "failed", "out_of_budget"]
 
 
+def arm_name(kind: str, label: str) -> str:
+    """`direct_backend:master1`; without a label the kind alone."""
+    return f"{kind}:{label}" if label else kind
+
+
+def is_arm_of(arm: str, name: str) -> bool:
+    """Whether a name means this arm: its own, or its kind's, which means all arms of the kind."""
+    return arm == name or arm.partition(":")[0] == name
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arm:
     """One way of running the command, timed unobserved."""
 
     name: str
-    """`unchanged`, `unchanged_again`, `placebo`, or the experiment's id."""
+    """`unchanged`, `unchanged_again`, `placebo`, or the experiment's id, with its label if any."""
     walls_ns: tuple[int, ...]
     """One wall time a block, in the order of the blocks."""
     exit_codes: tuple[int, ...] = ()
@@ -41,7 +51,7 @@ class Experiment:
     """One factor removed, and what it saved."""
 
     id: str
-    """For example `fsync_suppressed`."""
+    """For example `fsync_suppressed`, or `direct_backend:master1` for one arm of several."""
     outcome: Outcome
     why: str = ""
     """Why it was not run or failed, or what the arm was."""
@@ -52,6 +62,31 @@ class Experiment:
     """Time that moved to other disk factors once this one was gone, seen in an observed run."""
     knock_on_what: str = ""
     """Where it moved to."""
+    dose_ns: int | None = None
+    """Delay added to each round trip; None where nothing was dosed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoseResponse:
+    """How much longer the command takes for each round trip that is made longer."""
+
+    kind: str
+    """The experiment that gave the doses, `delay_response`."""
+    doses_ns: tuple[int, ...]
+    """Delay added to each round trip, from none upwards."""
+    slope: float
+    """Added wall seconds for each added second of delay: the number of round trips that are waited
+    for one after the other. Median over the blocks."""
+    low: float
+    high: float
+    """95 % interval of the slope."""
+    bend_ns: int
+    """How much longer the largest dose made it than the smallest foretold; median over the blocks.
+    Nothing, where each dose adds the same."""
+    bend_low_ns: int
+    bend_high_ns: int
+    """95 % interval of the bend."""
+    blocks: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,10 +101,16 @@ class Trial:
     """Unchanged against the same wrapper with nothing removed."""
     stopped: str = ""
     """Which rule ended the blocks."""
+    dose_response: DoseResponse | None = None
+    """None where no doses were given, or not all of them."""
 
     def experiment(self, name: str) -> Experiment | None:
         """The named experiment, None where it was not considered."""
         return next((one for one in self.experiments if one.id == name), None)
+
+    def named(self, name: str) -> tuple[Experiment, ...]:
+        """What a cause means by a name: one arm, or all of one kind in their order."""
+        return tuple(one for one in self.experiments if is_arm_of(one.id, name))
 
     @property
     def control_walls_ns(self) -> tuple[int, ...]:

@@ -97,6 +97,18 @@ class ObserverLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WayLine:
+    """One hop of the way to the server, or what the run itself saw of it."""
+
+    hop: str
+    """For example `name server 10.0.0.2:53`, `address 10.0.0.10:8443`, `API server master1`."""
+    sentence: str
+    """With the figures."""
+    is_well: bool = True
+    """Whether it answered, and within 0.1 s."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CommandLine:
     """What was explained."""
 
@@ -154,6 +166,10 @@ class Report:
     remedies: tuple[Advice, ...]
     observer: ObserverLine
     cache: CacheLine | None = None
+    way: tuple[WayLine, ...] = ()
+    """The hops in the order in which a request meets them."""
+    silences: tuple[str, ...] = ()
+    """Who kept the connections waiting, in sentences."""
     notes: tuple[str, ...] = ()
     """Sentences that matter and have no other place, for example that the cache was warm."""
     errors: tuple[str, ...] = field(default=())

@@ -47,7 +47,11 @@ class Judgement:
     missing: tuple[str, ...] = ()
     """What could not be seen, for `unknown`."""
     experiments: tuple[str, ...] = ()
-    """Ids of the experiments that remove this factor alone and so can prove it, best first."""
+    """Ids of the experiments that remove this factor alone and so can prove it, best first; with a
+    label (`direct_backend:master1`) that arm alone, without one all arms of that experiment."""
+    dose_ns: int = 0
+    """What one round trip costs now, where `experiments` name `delay_response`: the response to the
+    doses then says how many of them are waited for."""
     supporting: tuple[str, ...] = ()
     """Ids of experiments that change more than this factor: measured and shown, never decisive."""
     remedies: tuple[str, ...] = ()

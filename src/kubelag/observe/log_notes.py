@@ -90,6 +90,12 @@ _READERS: tuple[tuple[str, Callable[[str], _Found | None]], ...] = (
         _after("skipped caching discovery info due to ", "skipped caching discovery info, "),
     ),
     ("discovery_failed", _discovery_failed),
+    (
+        "websocket_fallback",
+        _after(
+            "RemoteCommand fallback: ", "fallback to secondary dialer from primary dialer err: "
+        ),
+    ),
 )
 
 

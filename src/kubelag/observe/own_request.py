@@ -60,7 +60,7 @@ def ask(asking: Asking) -> tuple[OwnRequest | None, Look]:
         why = error.message
     except Exception as error:  # noqa: BLE001 - the runner of this observer; told in the report
         why = f"it crashed: {type(error).__name__}: {error}"
-    seen = _seen(asking.request, events)
+    seen = seen_of(asking.request, events)
     if seen is None or seen.status is None:
         return seen, Look(observer=OBSERVER, state="could_not_look", how=redact_text(why))
     how = "one request by kubelag's own client, after the observed run"
@@ -77,10 +77,10 @@ def _send(asking: Asking, events: "list[Event]") -> str:
     settings = Settings(cache="memory", timeout_s=asking.patience_s)
     command = parse_command(asking.argv)
     client = Client(overrides_of(command), settings=settings, observe=events.append, env=asking.env)
-    client.kubeconfig = _asking_nobody(client.kubeconfig)
-    path = _path_below(client.server, asking.request.url)
+    client.kubeconfig = asking_nobody(client.kubeconfig)
+    path = path_below(client.server, asking.request.url)
     try:
-        client.request(path, accept=_accept(asking.argv))
+        client.request(path, accept=accept_of(asking.argv))
     except ApiError as error:
         return error.message
     finally:
@@ -88,7 +88,7 @@ def _send(asking: Asking, events: "list[Event]") -> str:
     return ""
 
 
-def _asking_nobody(config: Kubeconfig) -> Kubeconfig:
+def asking_nobody(config: Kubeconfig) -> Kubeconfig:
     """The kubeconfig with a plugin that must do without a terminal.
 
     Raises:
@@ -102,7 +102,7 @@ def _asking_nobody(config: Kubeconfig) -> Kubeconfig:
     return config.but(user=config.user.but(exec=spec.but(interactive_mode="Never")))
 
 
-def _path_below(server: str, url: str) -> str:
+def path_below(server: str, url: str) -> str:
     """What follows the server's own prefix, which our client puts before every path.
 
     Raises:
@@ -116,7 +116,7 @@ def _path_below(server: str, url: str) -> str:
     return f"{path}?{parts.query}" if parts.query else path
 
 
-def _accept(argv: Sequence[str]) -> str:
+def accept_of(argv: Sequence[str]) -> str:
     """As `kubectl get` asks: for a table where a table is shown."""
     command = parse_command(argv)
     formats = {command.value("o"), command.value("output"), *command.words}
@@ -125,7 +125,7 @@ def _accept(argv: Sequence[str]) -> str:
     return ACCEPT_TABLE if is_table else "application/json"
 
 
-def _seen(request: Request, events: "Sequence[Event]") -> OwnRequest | None:
+def seen_of(request: Request, events: "Sequence[Event]") -> OwnRequest | None:
     """What was told; None where nothing was."""
     phases = tuple(_kept(event) for event in events if isinstance(event, Phase))
     done = next((event for event in events if isinstance(event, RequestDone)), None)

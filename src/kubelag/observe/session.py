@@ -30,6 +30,7 @@ from kubelag.observe.client import cannot_run, find_program
 from kubelag.observe.debug_log import ClientLog, DebugLogReader
 from kubelag.observe.host import HostSampler
 from kubelag.observe.in_flight import InFlightWatcher
+from kubelag.observe.network_watch import NetworkSeen, NetworkWatch
 from kubelag.observe.process_tree import TreeSampler
 from kubelag.observe.sightings import complete
 
@@ -73,6 +74,8 @@ class Watch:
     has_debug_log: bool = True
     """Whether the command was told to write one."""
     show_output: bool = False
+    network: NetworkWatch | None = None
+    """None where the network is not watched."""
     before_exec: Callable[[], None] | None = None
     pass_fds: tuple[int, ...] = ()
     tick: Tick = lambda _elapsed_s: None
@@ -90,6 +93,7 @@ class Watched:
     notes: tuple[ClientNote, ...]
     tree: tuple[TreeSample, ...]
     host: tuple[HostSample, ...]
+    network: NetworkSeen
 
 
 def watch(wanted: Watch) -> Watched:
@@ -99,8 +103,11 @@ def watch(wanted: Watch) -> Watched:
         CommandNotFoundError: Where there is no such program.
         CommandNotExecutableError: Where the program may not be run.
     """
-    start_ns = time.time_ns()
+    network = wanted.network
     with endings_held_back():
+        if network:
+            network.prepare()
+        start_ns = time.time_ns()
         process = _start(wanted)
         # Who interrupts a command that runs is told of it, and not of half-started observers;
         # threads inherit this, so that signals go to the one that waits.
@@ -123,6 +130,8 @@ def _watch_to_the_end(process: "subprocess.Popen[bytes]", wanted: Watch, start_n
         log.start()
         if wanted.recorder:
             wanted.recorder.started(process.pid)
+        if wanted.network:
+            wanted.network.start(lambda: tree.living)
         tree_failed = _crash_of(tree.start)
         host_failed = _crash_of(lambda: host.start(process.pid))
         flight_failed = _crash_of(in_flight.start)
@@ -147,15 +156,17 @@ def _watch_to_the_end(process: "subprocess.Popen[bytes]", wanted: Watch, start_n
         interrupted=interrupted,
         stderr_tail=log.tail() if status else "",
     )
+    network = wanted.network.stop(run, recorded) if wanted.network else NetworkSeen()
     return Watched(
         run=run,
-        looks=(*looks, flight_look, _log_look(wanted, told), tree_look, host_look),
+        looks=(*looks, flight_look, _log_look(wanted, told), tree_look, host_look, *network.looks),
         syscalls=complete(recorded, sightings, looks[0].recorded, true_start_ns),
         processes=processes,
         requests=told.requests,
         notes=told.notes,
         tree=tree_samples,
         host=host_samples,
+        network=network,
     )
 
 
@@ -166,6 +177,8 @@ def _give_up(process: "subprocess.Popen[bytes]", wanted: Watch) -> None:
         process.returncode = os.waitstatus_to_exitcode(reap(process.pid)[0])
     if wanted.recorder:
         wanted.recorder.stop(time.time_ns())
+    if wanted.network:
+        wanted.network.abandon()
 
 
 def _exit_code(status: int, told: ClientLog) -> int:
@@ -192,11 +205,13 @@ def _start(wanted: Watch) -> "subprocess.Popen[bytes]":
             stdout=None if wanted.show_output else subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             pass_fds=fds,
-            preexec_fn=wanted.before_exec,  # noqa: PLW1509 - no other thread runs yet
+            preexec_fn=wanted.before_exec,  # noqa: PLW1509 - other threads wait for pipes
         )
     except OSError as error:
         if recorder:
             recorder.abandon()
+        if wanted.network:
+            wanted.network.abandon()
         raise _cannot_start(wanted, error) from error
     return process
 

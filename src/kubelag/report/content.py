@@ -34,6 +34,7 @@ def document(report: Report) -> tuple[Block, ...]:
         *header(report),
         *factors(report),
         *verdicts(report),
+        *_way(report),
         *_ruled_out(report),
         *_could_not_look(report.could_not_look),
         *_notes(report.cache, report.notes),
@@ -43,13 +44,38 @@ def document(report: Report) -> tuple[Block, ...]:
     )
 
 
+def _way(report: Report) -> Iterator[Block]:
+    """The hops, and who was silent: where most of a hunt by hand goes."""
+    if report.way or report.silences:
+        yield from heading("The way to the server")
+    if report.way:
+        yield Grid(
+            rows=tuple(
+                (Piece(line.hop, "plain" if line.is_well else "slow"), Piece(line.sentence))
+                for line in report.way
+            )
+        )
+    yield from map(_item, report.silences)
+
+
 def _ruled_out(report: Report) -> Iterator[Block]:
     """What no one suspected, and what an experiment acquitted."""
     acquitted = (one for one in report.verdicts if one.verdict == "ruled_out")
     innocent: list[RuledOut | VerdictLine] = [*acquitted, *report.ruled_out]
     if innocent:
         yield from heading("Ruled out")
-        yield _table((spoken(one.cause), one.sentence) for one in innocent)
+        yield _table(_together(innocent))
+
+
+def _together(innocent: list[RuledOut | VerdictLine]) -> Iterator[tuple[str, str]]:
+    """Causes that the same sentence acquits share it."""
+    by_sentence: dict[str, list[str]] = {}
+    for one in innocent:
+        by_sentence.setdefault(one.sentence, []).append(spoken(one.cause))
+    for sentence_, names in by_sentence.items():
+        *all_but_last, last = names
+        yield from ((f"{name},", "") for name in all_but_last)
+        yield last, sentence_
 
 
 def _could_not_look(unseen: tuple[CouldNotLook, ...]) -> Iterator[Block]:

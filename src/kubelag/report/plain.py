@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import TextIO
 
 from kubelag.model.report import Report
+from kubelag.report.blocks import Block
 from kubelag.report.content import document
 from kubelag.report.layout import Line, lay_out
 
@@ -23,7 +24,14 @@ _ASCII = str.maketrans(
 
 def write(report: Report, stream: TextIO, *, columns: int = DEFAULT_COLUMNS) -> None:
     """Write it, in ASCII where the stream's encoding has no more."""
-    lines = lay_out(document(report), columns, hyperlinks=False)
+    write_blocks(document(report), stream, columns=columns)
+
+
+def write_blocks(
+    blocks: Iterable[Block], stream: TextIO, *, columns: int = DEFAULT_COLUMNS
+) -> None:
+    """Write any document as `write` does."""
+    lines = lay_out(blocks, columns, hyperlinks=False)
     stream.write(_encodable(_text(lines), stream.encoding or "utf-8"))
 
 

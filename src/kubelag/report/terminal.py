@@ -1,10 +1,11 @@
 """The report in colour, with links to click, for a person at a terminal."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, TextIO
 
 from kubelag.model.report import Report
 from kubelag.report import plain
-from kubelag.report.blocks import Tone
+from kubelag.report.blocks import Block, Tone
 from kubelag.report.content import document
 from kubelag.report.layout import Line, lay_out
 
@@ -35,19 +36,28 @@ STYLES: Final[dict[Tone, str]] = {
 
 def write(report: Report, stream: TextIO) -> None:
     """Write it as the stream allows: no colour asked for or none possible means plain text."""
+    write_blocks(document(report), stream)
+
+
+def write_blocks(blocks: Sequence[Block], stream: TextIO) -> None:
+    """Write any document as `write` does."""
     from rich.console import Console  # noqa: PLC0415 - 40 ms that only a terminal pays
 
     console = Console(file=stream, highlight=False, markup=False, emoji=False)
     if not console.is_terminal or console.is_dumb_terminal or console.no_color:
         columns = console.width if console.is_terminal else plain.DEFAULT_COLUMNS
-        plain.write(report, stream, columns=columns)
+        plain.write_blocks(blocks, stream, columns=columns)
         return
-    draw(report, console)
+    _draw(blocks, console)
 
 
 def draw(report: Report, console: "Console") -> None:
     """Draw it on a console of any width."""
-    for line in lay_out(document(report), console.width, hyperlinks=True):
+    _draw(document(report), console)
+
+
+def _draw(blocks: Sequence[Block], console: "Console") -> None:
+    for line in lay_out(blocks, console.width, hyperlinks=True):
         console.print(_text(line), soft_wrap=True)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from kubelag.model import units
+from kubelag.model.experiment import is_arm_of
 from kubelag.model.report import Proof, ProofArm, Report, VerdictLine
 from kubelag.model.verdict import VerdictValue
 from kubelag.report.blocks import (
@@ -81,7 +82,9 @@ def _arithmetic(verdict: VerdictLine) -> Grid:
         interval = f"95 % interval {units.interval(*proof.ci95_s)}"
         figure = Piece(units.duration(proof.saving_s), "strong")
         pairs = units.counted(proof.pairs, "pair")
-        rows.append((Piece("measured saving"), figure, Piece(f"{interval}, {pairs} of runs")))
+        is_dosed = proof.experiment == "delay_response"
+        measured = "cost by dose and response" if is_dosed else "measured saving"
+        rows.append((Piece(measured), figure, Piece(f"{interval}, {pairs} of runs")))
         if proof.knock_on_s:
             moved = Piece(units.duration(proof.knock_on_s), "strong")
             rows.append((Piece("moved elsewhere"), moved, Piece("once this was gone")))
@@ -97,7 +100,7 @@ def _proof(proof: Proof) -> Iterator[Block]:
 
 def _arm(arm: ProofArm, proof: Proof) -> Bar:
     longest_s = max(one.median_s for one in proof.arms)
-    is_treated = arm.name == proof.experiment
+    is_treated = is_arm_of(arm.name, proof.experiment)
     spread = units.interval(min(arm.walls_s), max(arm.walls_s)) if arm.walls_s else ""
     return Bar(
         label=_CONTROLS.get(arm.name, spoken(arm.name)),

@@ -12,6 +12,12 @@ CREDENTIAL_PLUGIN: Final = "credential_plugin"
 CHILD_PROCESS: Final = "child_process"
 WRAPPER: Final = "wrapper"
 DNS: Final = "dns"
+CONNECT: Final = "connect"
+PROXY: Final = "proxy"
+TLS: Final = "tls"
+LOSS: Final = "packet_loss"
+ROUND_TRIPS: Final = "round_trips"
+TRANSFER: Final = "transfer"
 DISCOVERY: Final = "discovery_requests"
 TARGET: Final = "target_requests"
 CLIENT_THROTTLE: Final = "client_throttle"
@@ -30,6 +36,12 @@ TITLES: Final[dict[Factor, str]] = {
     CHILD_PROCESS: "waiting for another child process",
     WRAPPER: "in a wrapper, before the real client",
     DNS: "looking up names",
+    CONNECT: "waiting for connections",
+    PROXY: "waiting for the proxy",
+    TLS: "TLS handshakes",
+    LOSS: "waiting for lost packets to be sent again",
+    ROUND_TRIPS: "packets on their way there and back",
+    TRANSFER: "receiving as fast as the line allows",
     DISCOVERY: "waiting for discovery answers",
     TARGET: "waiting for the answer itself",
     CLIENT_THROTTLE: "held back by the client's own rate limit",
@@ -43,9 +55,10 @@ TITLES: Final[dict[Factor, str]] = {
 REQUESTS: Final = frozenset({DISCOVERY, TARGET})
 """A request in flight may itself be waiting for something on the client's side."""
 
-INSIDE_REQUESTS: Final = frozenset({CREDENTIAL_PLUGIN, DNS})
+BEFORE_REQUESTS: Final = frozenset({CREDENTIAL_PLUGIN, DNS})
 """What the client's log counts into a request's milliseconds although it came before sending
-(causes.md section 2): carved out of the request and blamed on the holder in full."""
+(causes.md section 2): carved out of every request and blamed on the holder in full. What a
+request's own connection spent is carved out of that request alone."""
 
 LOCK_HOLDERS: Final = frozenset({CACHE_FSYNC, CACHE_FILES})
 """What may hold the cache's lock while a request waits for it; the log cannot tell, so such an

@@ -1,13 +1,16 @@
 """Turns events into spans: which factor was in the way, from when to when."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 from kubelag.model.attribution import Factor, Span
 from kubelag.model.evidence import CacheDirectory, Evidence, Process, Request, Syscall
 from kubelag.timeline import factors
+from kubelag.timeline.journeys import journeys, server_connections
+from kubelag.timeline.lookups import lookup_spans
+from kubelag.timeline.network_spans import carve, connection_spans, journey_spans
 
 FSYNCS = frozenset({"fsync", "fdatasync", "sync_file_range", "syncfs", "sync"})
 _NOT_FILES = frozenset({"connect", "sendto", "recvfrom", "execve", "execveat", "wait4", "waitid"})
@@ -17,22 +20,22 @@ _THROTTLES = {"throttled": factors.CLIENT_THROTTLE, "retry_after": factors.RETRY
 def spans_of(evidence: Evidence) -> tuple[Span, ...]:
     """All spans of one observed run, cut to the run, by start time."""
     held = [*_file_spans(evidence), *_held_spans(evidence)]
-    carved = (piece for _, pieces in _asked(evidence) for piece in pieces)
+    carved = (span for one in _asked(evidence) for span in (*one.waiting, *one.on_its_way))
+    rest = (*_other_connections(evidence), *_wait_spans(evidence))
     run = evidence.run
-    cut = (
-        _cut(span, run.start_ns, run.end_ns) for span in (*held, *carved, *_wait_spans(evidence))
-    )
+    cut = (_cut(span, run.start_ns, run.end_ns) for span in (*held, *carved, *rest))
     return tuple(sorted((span for span in cut if span), key=lambda span: span.start_ns))
 
 
 def answer_times_ns(evidence: Evidence) -> tuple[tuple[Request, int], ...]:
     """Each request with how long it waited for its answer.
 
-    What the client's log counts into a request although it came before sending is not in it.
+    What the client's log counts into a request although it came before sending is not in it, and
+    neither is what its connection spent on the way, as far as that was seen.
     """
     return tuple(
-        (request, sum(piece.end_ns - piece.start_ns for piece in pieces))
-        for request, pieces in _asked(evidence)
+        (one.request, sum(piece.end_ns - piece.start_ns for piece in one.waiting))
+        for one in _asked(evidence)
     )
 
 
@@ -69,28 +72,45 @@ def is_credential_plugin(process: Process, plugin: str | None) -> bool:
     return any(PurePosixPath(program).name == name for program in (*process.chain, process.program))
 
 
-def carve(span: Span, holders: Iterable[Span]) -> Iterator[Span]:
-    """The parts of a span during which none of the holders was at work."""
-    start_ns = span.start_ns
-    for holder in sorted(holders, key=lambda one: one.start_ns):
-        if holder.end_ns <= start_ns or holder.start_ns >= span.end_ns:
-            continue
-        if holder.start_ns > start_ns:
-            yield _piece(span, start_ns, holder.start_ns)
-        start_ns = max(start_ns, holder.end_ns)
-    if start_ns < span.end_ns:
-        yield _piece(span, start_ns, span.end_ns)
-
-
 def _held_spans(evidence: Evidence) -> Iterator[Span]:
     yield from _process_spans(evidence)
-    yield from _dns_spans(evidence)
+    yield from lookup_spans(evidence)
 
 
-def _asked(evidence: Evidence) -> Iterator[tuple[Request, Iterator[Span]]]:
-    inside = [span for span in _held_spans(evidence) if span.factor in factors.INSIDE_REQUESTS]
-    for request in evidence.requests:
-        yield request, carve(_request_span(request), inside)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """One request, divided."""
+
+    request: Request
+    waiting: tuple[Span, ...]
+    """When it waited for the server, as far as is known."""
+    on_its_way: tuple[Span, ...]
+    """What its own connection spent of it."""
+
+
+def _asked(evidence: Evidence) -> Iterator[_Asked]:
+    before = [span for span in _held_spans(evidence) if span.factor in factors.BEFORE_REQUESTS]
+    for journey in journeys(evidence):
+        request = journey.request
+        pieces = tuple(carve(_request_span(request), before))
+        way = journey_spans(journey)
+        yield _Asked(
+            request=request,
+            waiting=tuple(part for piece in pieces for part in carve(piece, way)),
+            on_its_way=tuple(
+                part
+                for span in way
+                if (part := _cut(span, request.start_ns, request.end_ns)) is not None
+            ),
+        )
+
+
+def _other_connections(evidence: Evidence) -> Iterator[Span]:
+    """What the connections spent while the log has no request in flight: bodies, for example."""
+    asked = [_request_span(request) for request in evidence.requests]
+    for connection in server_connections(evidence):
+        for span in connection_spans(connection):
+            yield from carve(span, asked)
 
 
 def _file_spans(evidence: Evidence) -> Iterator[Span]:
@@ -153,23 +173,6 @@ def _wrapper_spans(evidence: Evidence, client: Process) -> Iterator[Span]:
         )
 
 
-def _dns_spans(evidence: Evidence) -> Iterator[Span]:
-    """From each question to the last answer on the same thread's socket; port 53 only."""
-    asked: dict[int, int] = {}
-    for call in evidence.syscalls:
-        if call.address is None or not call.address.endswith(":53"):
-            continue
-        if call.name == "recvfrom" and call.pid in asked:
-            yield Span(
-                factor=factors.DNS,
-                start_ns=asked.pop(call.pid),
-                end_ns=call.end_ns,
-                what=call.address,
-            )
-        elif call.name in {"connect", "sendto"}:
-            asked.setdefault(call.pid, call.start_ns)
-
-
 def _request_span(request: Request) -> Span:
     factor = factors.DISCOVERY if is_discovery(request.url) else factors.TARGET
     return Span(
@@ -192,10 +195,6 @@ def _wait_spans(evidence: Evidence) -> Iterator[Span]:
             )
 
 
-def _piece(span: Span, start_ns: int, end_ns: int) -> Span:
-    return replace(span, start_ns=start_ns, end_ns=end_ns)
-
-
 def _cut(span: Span, start_ns: int, end_ns: int) -> Span | None:
     first, last = max(span.start_ns, start_ns), min(span.end_ns, end_ns)
-    return _piece(span, first, last) if first < last else None
+    return replace(span, start_ns=first, end_ns=last) if first < last else None

@@ -94,7 +94,7 @@ class Asker:
     def _authorization(self, user: str) -> dict[str, str]:
         if user == "wrong":
             return {"Authorization": "Bearer nobody-has-this"}
-        if user in {"token", "forbidden"}:
+        if user in {"token", "reader", "forbidden"}:
             config = yaml.safe_load(self.control_plane.kubeconfig(user).read_text())
             return {"Authorization": f"Bearer {config['users'][0]['user']['token']}"}
         return {}

@@ -71,6 +71,16 @@ def test_flow_control_headers_come_with_every_admitted_request(ask: "Asker") -> 
         )
 
 
+@pytest.mark.parametrize("path", ["/livez", "/apis", "/api/v1/nodes"])
+def test_masters_share_a_flow_schema_that_nobody_else_has(ask: "Asker", path: str) -> None:
+    for kind in ("flowschema", "prioritylevel"):
+        users = ("certificate", "token", "reader", "forbidden", "anonymous")
+        uids = [ask(path, user=user).headers[f"x-kubernetes-pf-{kind}-uid"] for user in users]
+        assert uids[0] == uids[1]
+        assert uids[0] not in uids[2:]
+        assert len(set(uids[2:])) == 1
+
+
 def test_the_length_is_told_for_short_bodies_only(ask: "Asker") -> None:
     short, long = ask.over_http2("/apis/batch/v1"), ask.over_http2("/apis")
     assert int(short.headers["content-length"]) == len(short.body)
@@ -108,6 +118,10 @@ def test_version_is_spread_over_lines_for_everybody(ask: "Asker") -> None:
     [
         ("certificate", "/api/v1/nodes", 200),
         ("token", "/api/v1/nodes", 200),
+        ("reader", "/api/v1/nodes", 200),
+        ("reader", "/api/v1/namespaces/default/pods/pod1", 200),
+        ("reader", "/apis/g0.example.com/v1/things0", 200),
+        ("reader", "/nope", 403),
         ("forbidden", "/api/v1/nodes", 403),
         ("forbidden", "/apis/apps/v1", 200),
         ("forbidden", "/nope", 403),

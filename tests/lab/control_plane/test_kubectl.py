@@ -18,6 +18,7 @@ GROUP_VERSIONS = 77
 LEGACY_REQUESTS = GROUP_VERSIONS + 3
 """/api, /apis, every group-version, and the list itself."""
 AGGREGATED_REQUESTS = 3
+FALLBACK_MINOR = 31
 REQUEST = re.compile(r'GET https|verb="GET"')
 
 
@@ -130,3 +131,21 @@ def test_a_group_whose_server_is_down_costs_requests_in_every_run(
     warm = kubectl.run(server.kubeconfig(), "-v=6", "get", "nodes")
     assert "503 Service Unavailable" in warm.stderr
     assert requests(warm) > 1
+
+
+def test_a_refused_websocket_makes_new_kubectls_fall_back(
+    start_server: "StartServer", kubectl: "Kubectl"
+) -> None:
+    """Source of the versions: WebSocket is the default from 1.31 on."""
+    server = start_server(is_websocket_refused=True)
+    done = kubectl.run(server.kubeconfig("token"), "exec", "-v=4", "pod1", "--", "true")
+    assert done.returncode == 1
+    assert ("RemoteCommand fallback: " in done.stderr) == (kubectl.minor >= FALLBACK_MINOR)
+    assert "the lab runs nothing in its pods" in done.stderr
+
+
+def test_kubectl_repeats_what_was_told_429(start_server: "StartServer", kubectl: "Kubectl") -> None:
+    server = start_server(reject_429_every=40, retry_after_s=1)
+    done = kubectl.run(server.kubeconfig(), "-v=8", "get", "nodes")
+    assert done.returncode == 0, done.stderr
+    assert len(re.findall(r"429 Too Many Requests|status=\"429", done.stderr)) == 2

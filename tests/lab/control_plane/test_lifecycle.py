@@ -8,9 +8,11 @@ import stat
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPSConnection
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import psutil
@@ -19,12 +21,14 @@ import yaml
 
 from kubelag.errors import LabError
 from kubelag.lab.control_plane.certificates import Certificates
-from kubelag.lab.control_plane.embedded import start_embedded
+from kubelag.lab.control_plane.client import AdminClient
+from kubelag.lab.control_plane.embedded import reconfigure, start_embedded
 from kubelag.lab.control_plane.envtest import find_assets, start_envtest
 from kubelag.lab.control_plane.handle import ControlPlane, attach
 from kubelag.lab.control_plane.kubeconfigs import exec_kubeconfig
 from kubelag.lab.control_plane.options import ControlPlaneOptions
 from kubelag.lab.control_plane.tokens import read_tokens
+from kubelag.lab.waiting import wait_until
 
 if TYPE_CHECKING:
     from conftest import Kubectl, StartServer
@@ -188,7 +192,8 @@ def test_a_port_that_somebody_else_took_is_tried_again(lab: Path, tmp_path: Path
     for name in ("etcd", "kube-apiserver"):
         program = tmp_path / name
         words = "listen tcp 127.0.0.1:1: bind: address already in use"
-        program.write_text(f"#!/bin/sh\necho {words} >&2\necho x >> {tmp_path}/tries-{name}\n")
+        # the try first: whoever has said its words may be ended at once
+        program.write_text(f"#!/bin/sh\necho x >> {tmp_path}/tries-{name}\necho {words} >&2\n")
         program.chmod(0o700)
     with pytest.raises(LabError, match="address already in use"):
         start_envtest(lab, SMALL, assets=tmp_path)
@@ -222,6 +227,34 @@ def test_a_kubeconfig_holds_all_that_is_needed(embedded: ControlPlane) -> None:
     assert {"client-certificate-data", "client-key-data"} == set(config["users"][0]["user"])
 
 
+def test_options_change_while_connections_stay(lab: Path) -> None:
+    control_plane = start_embedded(lab, SMALL)
+    client = AdminClient(control_plane.url, Certificates.below(lab))
+    try:
+        assert len(client.request("GET", "/api/v1/nodes").json()["items"]) == 3
+        reconfigure(control_plane, ControlPlaneOptions(nodes=5, status_by_prefix={"/version": 503}))
+        assert len(client.request("GET", "/api/v1/nodes").json()["items"]) == 5
+        assert client.request("GET", "/version").status == 503
+        reconfigure(control_plane, SMALL)
+        assert client.request("GET", "/version").status == 200
+    finally:
+        client.close()
+        control_plane.stop()
+
+
+def test_a_server_that_ended_takes_no_options(lab: Path) -> None:
+    control_plane = start_embedded(lab, SMALL)
+    control_plane.stop()
+    with pytest.raises(LabError, match="does not run"):
+        reconfigure(control_plane, SMALL)
+
+
+def test_impossible_options_leave_a_server_as_it_is(embedded: ControlPlane) -> None:
+    with pytest.raises(LabError, match="ask for more"):
+        reconfigure(embedded, ControlPlaneOptions(group_versions=3))
+    assert health(embedded) == b"ok"
+
+
 def test_a_delay_is_waited_for_on_the_wire(start_server: "StartServer") -> None:
     """The answer to /version is held back; a client that waits less gets none."""
     server = start_server(group_versions=37, latency_by_prefix={"/version": 60.0})
@@ -236,3 +269,89 @@ def test_a_delay_is_waited_for_on_the_wire(start_server: "StartServer") -> None:
     finally:
         connection.close()
     assert health(server) == b"ok"
+
+
+@pytest.fixture(scope="module")
+def changing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """One server that takes one fault after another."""
+    control_plane = start_embedded(tmp_path_factory.mktemp("changing") / "lab", SMALL)
+    yield control_plane
+    control_plane.stop()
+
+
+HANGING = "/apis/custom.metrics.k8s.io"
+
+
+@pytest.mark.parametrize(
+    ("fault", "slow", "quick"),
+    [
+        ({"authentication_latency_s": 60.0}, ("token", "/apis"), ("certificate", "/apis")),
+        ({"queue_latency_s": 60.0}, ("reader", "/apis"), ("token", "/apis")),
+        (
+            {"storage_latency_s": 60.0},
+            ("token", "/api/v1/nodes"),
+            ("token", "/api/v1/nodes?resourceVersion=0"),
+        ),
+        (
+            {"hanging_group_versions": ("custom.metrics.k8s.io/v1beta1",), "hang_s": 60.0},
+            ("token", f"{HANGING}/v1beta1"),
+            ("token", HANGING),
+        ),
+    ],
+)
+def test_a_fault_is_felt_by_those_whom_it_is_meant_for(
+    changing: ControlPlane,
+    fault: dict[str, Any],
+    slow: tuple[str, str],
+    quick: tuple[str, str],
+) -> None:
+    reconfigure(changing, ControlPlaneOptions(group_versions=40, pods=2, **fault))
+    assert status_of(changing, *quick, timeout_s=30) == 200
+    with pytest.raises(TimeoutError):
+        status_of(changing, *slow, timeout_s=0.5)
+    reconfigure(changing, SMALL)
+    assert status_of(changing, *slow, timeout_s=30) in {200, 404}
+
+
+def status_of(control_plane: ControlPlane, user: str, path: str, *, timeout_s: float) -> int:
+    parts = urlsplit(control_plane.url)
+    certificates = Certificates.below(control_plane.directory)
+    context = ssl.create_default_context(cafile=str(certificates.ca))
+    headers = {}
+    if user == "certificate":
+        context.load_cert_chain(certificates.client_certificate, certificates.client_key)
+    else:
+        config = yaml.safe_load(control_plane.kubeconfig(user).read_text())  # type: ignore[arg-type]
+        headers["Authorization"] = f"Bearer {config['users'][0]['user']['token']}"
+    connection = HTTPSConnection(
+        parts.hostname or "", parts.port, context=context, timeout=timeout_s
+    )
+    with contextlib.closing(connection):
+        connection.request("GET", path, headers=headers)
+        return connection.getresponse().status
+
+
+def test_what_is_on_its_way_is_answered_as_it_was_meant(changing: ControlPlane) -> None:
+    """The answer was decided on when the request came, with the wait before it."""
+    reconfigure(changing, ControlPlaneOptions(group_versions=40, nodes=5, latency_s=1.0))
+    client = AdminClient(changing.url, Certificates.below(changing.directory))
+    with contextlib.closing(client), ThreadPoolExecutor(1) as pool:
+        client.request("GET", "/livez")
+        asked = pool.submit(client.request, "GET", "/api/v1/nodes")
+        # whether it has come already or not, it is answered, on the connection of before
+        reconfigure(changing, SMALL)
+        assert len(asked.result().json()["items"]) in {3, 5}
+
+
+def test_a_server_survives_settings_that_it_cannot_read(lab: Path) -> None:
+    control_plane = start_embedded(lab, SMALL)
+    try:
+        (lab / "server.json").write_text("{")
+        os.kill(control_plane.pids[0], signal.SIGHUP)
+        log = control_plane.log("embedded")
+        wait_until(lambda: "Error" in log.read_text(), timeout_s=END_S, problem="nothing is said")
+        assert health(control_plane) == b"ok"
+        with pytest.raises(LabError, match="no embedded API server in"):
+            reconfigure(control_plane, SMALL)
+    finally:
+        control_plane.stop()

@@ -13,13 +13,14 @@ from kubelag.errors import LabError
 from kubelag.lab.control_plane.handle import ControlPlane
 from kubelag.lab.control_plane.options import ControlPlaneOptions
 from kubelag.lab.faults.contract import LabParts, Scene
-from kubelag.lab.faults.registry import FAULTS, find_fault
+from kubelag.lab.faults.registry import FAULTS, find_fault, find_ha_fault, find_listed
 from kubelag.lab.faults.stage import play
 from kubelag.lab.mounts import mounts_below
 from kubelag.lab.session import start_control_plane
 from kubelag.lab.state import Ledger
 
-SLOW = [listed.id for listed in FAULTS if listed.id != "nothing"]
+SINGLE = [listed.id for listed in FAULTS if listed.topology == "single"]
+SLOW = [name for name in SINGLE if name != "nothing"]
 
 
 @pytest.fixture(scope="module")
@@ -55,19 +56,28 @@ def wall_s(scene: Scene) -> float:
 
 
 def test_every_fault_has_its_own_file_and_says_what_it_shows() -> None:
-    for listed in FAULTS:
-        fault = find_fault(listed.id)
-        assert fault.id == listed.id
-        assert bool(fault.expected) == (listed.id != "nothing")
+    for name in SINGLE:
+        fault = find_fault(name)
+        assert fault.id == name
+        assert bool(fault.expected) == (name != "nothing")
 
 
 def test_the_incident_is_known_by_that_name() -> None:
     assert find_fault("incident").id == "discovery_cache_fsync"
     assert find_fault("cpu-throttled").id == "cpu_throttled"
+    assert find_ha_fault("incident").id == "incident_ha"
+
+
+def test_a_name_of_both_topologies_is_the_single_one_unless_the_other_is_asked_for() -> None:
+    assert find_listed("incident").topology == "single"
+    assert find_listed("nothing", "ha").id == "nothing_ha"
+    assert find_listed("dead-backend").topology == "ha"
+    with pytest.raises(LabError, match="no fault dead_backend in the topology single"):
+        find_listed("dead_backend", "single")
 
 
 def test_an_unknown_fault_is_answered_with_those_there_are() -> None:
-    with pytest.raises(LabError, match=r"no fault gremlins; choose from .*journal_wait"):
+    with pytest.raises(LabError, match=r"no fault gremlins in .*; choose from .*journal_wait"):
         find_fault("gremlins")
 
 

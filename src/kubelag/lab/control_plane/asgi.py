@@ -12,12 +12,15 @@ from kubelag.lab.control_plane.messages import Request, parse_query, wire_header
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 
+RESPONSE = {"http": "http.response", "websocket": "websocket.http.response"}
+"""How a response is announced, by what was asked for; nobody gets a WebSocket here."""
+
 
 class LabApplication:
     """Serves one `ApiServer`.
 
     Args:
-        server: Answers.
+        server: Answers; may be exchanged while requests are on their way.
         certificate: Whom the client certificate of the current connection names.
         clock: Seconds since the epoch.
     """
@@ -28,7 +31,7 @@ class LabApplication:
         certificate: ContextVar[Identity | None],
         clock: Callable[[], float],
     ) -> None:
-        self._server = server
+        self.server = server
         self._certificate = certificate
         self._clock = clock
 
@@ -39,17 +42,17 @@ class LabApplication:
         send: Callable[[Message], Awaitable[None]],
     ) -> None:
         """Answer one request."""
-        if scope["type"] != "http":
+        if scope["type"] not in RESPONSE:
             return
         request = self._request(scope)
-        response = self._server.respond(request, self._clock())
-        headers, body = wire_headers(request, response, self._server.flow_control)
+        response = self.server.respond(request, self._clock())
+        headers, body = wire_headers(request, response)
         if response.delay_s > 0:
             await asyncio.sleep(response.delay_s)
         encoded = [(name.encode(), value.encode()) for name, value in headers]
-        start = {"type": "http.response.start", "status": response.status, "headers": encoded}
-        await send(start)
-        await send({"type": "http.response.body", "body": body})
+        kind = RESPONSE[scope["type"]]
+        await send({"type": f"{kind}.start", "status": response.status, "headers": encoded})
+        await send({"type": f"{kind}.body", "body": body})
 
     def _request(self, scope: Scope) -> Request:
         # any byte may come; as Latin-1 none is refused before it is looked at
@@ -57,7 +60,7 @@ class LabApplication:
             (name.decode("latin-1"), text.decode("latin-1")) for name, text in scope["headers"]
         )
         return Request(
-            method=scope["method"],
+            method=scope.get("method", "GET"),  # a WebSocket is always asked for with GET
             path=scope["path"],
             query=parse_query(scope["query_string"].decode("latin-1")),
             headers={name.lower(): text for name, text in headers},

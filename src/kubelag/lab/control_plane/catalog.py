@@ -74,6 +74,7 @@ def build_catalog(builtin: Builtin, options: ControlPlaneOptions) -> Catalog:
     extra = [
         *(_extra(name, "custom") for name in options.empty_group_versions),
         *(_extra(name, "unavailable") for name in options.unavailable_group_versions),
+        *(_extra(name, "unavailable") for name in options.hanging_group_versions),
     ]
     # the real server lists groups of equal priority by name
     added = sorted([*custom, *extra], key=lambda item: item.group)

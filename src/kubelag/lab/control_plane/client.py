@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from kubelag.lab.control_plane.certificates import Certificates
+from kubelag.lab.network.namespaces import Namespace
 from kubelag.lab.waiting import wait_until
 
 POLL_S = 0.05
@@ -31,15 +32,24 @@ class Answer:
 
 
 class AdminClient:
-    """One keep-alive connection as the certificate administrator; not for several threads."""
+    """One keep-alive connection as the certificate administrator; not for several threads.
 
-    def __init__(self, url: str, certificates: Certificates) -> None:
+    Args:
+        url: Of the server.
+        certificates: The administrator's.
+        namespace: The host from which to connect; None for this one.
+    """
+
+    def __init__(
+        self, url: str, certificates: Certificates, namespace: Namespace | None = None
+    ) -> None:
         context = ssl.create_default_context(cafile=str(certificates.ca))
         context.load_cert_chain(certificates.client_certificate, certificates.client_key)
         parts = urlsplit(url)
-        self._connection = http.client.HTTPSConnection(
+        self._connection = _Connection(
             parts.hostname or "", parts.port, context=context, timeout=TIMEOUT_S
         )
+        self._connection.namespace = namespace
 
     def request(
         self,
@@ -70,6 +80,18 @@ class AdminClient:
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
+
+
+class _Connection(http.client.HTTPSConnection):
+    """Connects from inside a namespace; afterwards its socket belongs there for good."""
+
+    namespace: Namespace | None = None
+
+    def connect(self) -> None:
+        if self.namespace is None:
+            super().connect()
+        else:
+            self.namespace.do(super().connect)
 
 
 def wait_answer(

@@ -1,21 +1,20 @@
 """The embedded API server without its sockets: a request in, a response out."""
 
-import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from http import HTTPStatus
-from typing import TypeVar
 
-from kubelag.lab.control_plane import answers, go_json, negotiation, statuses
+from kubelag.lab.control_plane import answers, delays, go_json, negotiation, statuses
 from kubelag.lab.control_plane.builtin import Builtin
 from kubelag.lab.control_plane.catalog import GroupVersion, build_catalog
 from kubelag.lab.control_plane.discovery import aggregated_documents, legacy_documents
-from kubelag.lab.control_plane.identity import authenticate, may, refusal
+from kubelag.lab.control_plane.flow_control import flow_control_headers
+from kubelag.lab.control_plane.identity import Identity, authenticate, may, refusal
 from kubelag.lab.control_plane.lists import ListReader
 from kubelag.lab.control_plane.messages import Request, Response
 from kubelag.lab.control_plane.objects import FIRST_REVISION, build_collections
-from kubelag.lab.control_plane.options import Aggregated, ControlPlaneOptions
-from kubelag.lab.control_plane.paths import Target, parse_target
+from kubelag.lab.control_plane.options import Aggregated, ControlPlaneOptions, Member
+from kubelag.lab.control_plane.paths import Target, longest_prefix, parse_target
 from kubelag.lab.control_plane.tokens import TokenUser
 
 HEALTH_PATHS = ("/healthz", "/livez", "/readyz")
@@ -29,11 +28,17 @@ AGGREGATED_VERSIONS: dict[Aggregated, tuple[str, ...]] = {
 }
 
 
-Value = TypeVar("Value")
-
-
 class ApiServer:
-    """Answers requests. Its only changing state is how many it has still to reject with 429."""
+    """Answers requests. Its only changing state is how many it has seen, for those told 429.
+
+    Args:
+        options: What the cluster looks like, and how this server misbehaves.
+        builtin: What every server has.
+        tokens: Whom they stand for.
+        members: Every API server of the cluster.
+        number: Which of them this one is, from 0.
+        started_s: When the cluster was made, in seconds since the epoch.
+    """
 
     def __init__(
         self,
@@ -41,28 +46,25 @@ class ApiServer:
         builtin: Builtin,
         *,
         tokens: Sequence[TokenUser],
-        address: str,
+        members: Sequence[Member],
+        number: int,
         started_s: float,
     ) -> None:
         self._options = options
         self._tokens = tuple(tokens)
         self._catalog = build_catalog(builtin, options)
-        self._documents = legacy_documents(self._catalog, address)
+        self._documents = legacy_documents(self._catalog, members[number].authority)
         self._aggregated = {
             negotiation.aggregated_form(version): aggregated_documents(self._catalog, version)
             for version in AGGREGATED_VERSIONS[options.aggregated]
         }
         self._lists = ListReader(
-            collections=build_collections(self._catalog, options, started_s),
+            collections=build_collections(self._catalog, options, members, started_s),
             columns=builtin.columns,
             revision=FIRST_REVISION + options.nodes + options.pods,
         )
         self._paths = sorted({*self._documents, *COMMON_PATHS})
-        self._left_to_reject = options.reject_429_count
-        self.flow_control = tuple(
-            (f"x-kubernetes-pf-{name}-uid", str(uuid.uuid4()))
-            for name in ("flowschema", "prioritylevel")
-        )
+        self._seen = 0
 
     def respond(self, request: Request, now_s: float) -> Response:
         """Answer one request.
@@ -71,43 +73,60 @@ class ApiServer:
             request: What is asked.
             now_s: Seconds since the epoch, for ages.
         """
+        identity = authenticate(request.certificate, request.authorization, self._tokens)
+        delay_s = delays.authentication_s(self._options, request)
         if request.path in HEALTH_PATHS:
-            return self._admit(request, None) or answers.text(HTTPStatus.OK, "ok")
+            response = self._health(request, identity)
+        else:
+            response = self._respond(request, identity, now_s)
+            delay_s += delays.server_s(self._options, request.path)
+        return replace(
+            response,
+            delay_s=response.delay_s + delay_s,
+            flow_control=flow_control_headers(identity),
+        )
+
+    def _health(self, request: Request, identity: Identity | None) -> Response:
+        if identity is None:
+            return answers.failure(statuses.unauthorized(), request)
+        return self._refuse(request, identity, None) or answers.text(HTTPStatus.OK, "ok")
+
+    def _respond(self, request: Request, identity: Identity | None, now_s: float) -> Response:
+        """With the delays of those parts of the server that the request came to."""
+        if identity is None:
+            return answers.failure(statuses.unauthorized(), request)
+        rejection = self._reject(request)
+        if rejection is not None:
+            return rejection
         is_watch = request.query.get("watch", "").lower() in {"1", "true"}
         target = parse_target(request.method, request.path, is_watch=is_watch)
-        response = (
-            self._reject(request)
-            or self._admit(request, target)
-            or self._fail(request)
-            or self._serve(request, target, now_s)
-        )
-        return replace(response, delay_s=self._delay_s(request.path))
-
-    def _delay_s(self, path: str) -> float:
-        found = _longest_prefix(path, self._options.latency_by_prefix)
-        return self._options.latency_s + (found or 0.0)
+        delay_s = delays.queue_s(self._options, identity)
+        response = self._refuse(request, identity, target) or self._fail(request)
+        if response is None:
+            response = self._serve(request, target, now_s)
+            delay_s += delays.backend_s(self._options, request, target)
+        return replace(response, delay_s=delay_s)
 
     def _reject(self, request: Request) -> Response | None:
-        if self._left_to_reject <= 0:
+        self._seen += 1
+        every = self._options.reject_429_every
+        is_turn = every > 0 and self._seen % every == 0
+        if self._seen > self._options.reject_429_count and not is_turn:
             return None
-        self._left_to_reject -= 1
         retry_after_s = self._options.retry_after_s
         response = answers.failure(statuses.too_many_requests(retry_after_s), request)
         return replace(response, headers=(("retry-after", str(retry_after_s)),))
 
-    def _admit(self, request: Request, target: Target | None) -> Response | None:
-        identity = authenticate(
-            request.certificate, request.headers.get("authorization", ""), self._tokens
-        )
-        if identity is None:
-            return answers.failure(statuses.unauthorized(), request)
+    def _refuse(
+        self, request: Request, identity: Identity, target: Target | None
+    ) -> Response | None:
         if may(identity, request.path, target):
             return None
         message, details = refusal(identity, request.path, target, request.method.lower())
         return answers.failure(statuses.forbidden(message, details), request)
 
     def _fail(self, request: Request) -> Response | None:
-        code = _longest_prefix(request.path, self._options.status_by_prefix)
+        code = longest_prefix(request.path, self._options.status_by_prefix)
         if code is None:
             return None
         return answers.failure(statuses.failing(HTTPStatus(code)), request)
@@ -161,6 +180,8 @@ class ApiServer:
     def _resource(self, request: Request, target: Target | None, now_s: float) -> Response:
         group_version = self._catalog.find(target.group_version) if target else None
         if target and group_version and _has(group_version, target):
+            if target.subresource == "exec" and self._options.is_websocket_refused:
+                return _exec(request)
             return self._lists.respond(request, target, now_s)
         return self._unknown(request)
 
@@ -187,6 +208,9 @@ def _has(group_version: GroupVersion, target: Target) -> bool:
     )
 
 
-def _longest_prefix(path: str, by_prefix: Mapping[str, Value]) -> Value | None:
-    found = [prefix for prefix in by_prefix if path.startswith(prefix)]
-    return by_prefix[max(found, key=len)] if found else None
+def _exec(request: Request) -> Response:
+    """Without WebSocket, as behind many proxies, and with nothing to offer to SPDY."""
+    if request.headers.get("upgrade", "").lower() == "websocket":
+        words = "the lab lets no WebSocket through"
+        return answers.failure(statuses.forbidden(words, {}), request)
+    return answers.failure(statuses.bad_request("the lab runs nothing in its pods"), request)

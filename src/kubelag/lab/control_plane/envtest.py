@@ -9,6 +9,7 @@ import socket
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from kubelag.errors import LabError
@@ -77,6 +78,19 @@ def find_assets(assets: Path | None, environment: Mapping[str, str]) -> Path:
     return assets
 
 
+def check_real(options: ControlPlaneOptions) -> None:
+    """Refuse options that only the embedded server has.
+
+    Raises:
+        LabError: One is in use.
+    """
+    if unavailable := options.embedded_only():
+        raise LabError(
+            f"A real API server cannot be asked for {', '.join(unavailable)}",
+            "use the embedded control plane",
+        )
+
+
 def start_envtest(
     directory: Path,
     options: ControlPlaneOptions,
@@ -97,11 +111,7 @@ def start_envtest(
     Raises:
         LabError: A program is missing, did not come up, or an option cannot be had here.
     """
-    if unavailable := options.embedded_only():
-        raise LabError(
-            f"A real API server cannot be asked for {', '.join(unavailable)}",
-            "use the embedded control plane",
-        )
+    check_real(options)
     found = find_assets(assets, os.environ)
     make_private_directory(directory)
     layout = _Layout(
@@ -117,7 +127,8 @@ def start_envtest(
     control_plane = _start_servers(layout)
     try:
         write_kubeconfigs(directory, control_plane.url)
-        envtest_seed.seed(control_plane.url, layout.certificates, options, START_S)
+        open_client = partial(AdminClient, control_plane.url, layout.certificates)
+        envtest_seed.seed(open_client, options, START_S)
     except BaseException:
         control_plane.stop()
         raise
@@ -185,8 +196,10 @@ def _etcd_argv(layout: _Layout) -> tuple[str, ...]:
 
 def _server_argv(layout: _Layout) -> tuple[str, ...]:
     pki = layout.certificates
-    return (
-        str(layout.assets / "kube-apiserver"),
+    return server_argv(
+        layout.assets,
+        layout.directory,
+        pki.server_key,
         f"--etcd-servers={layout.etcd_url}",
         f"--etcd-cafile={pki.ca}",
         f"--etcd-certfile={pki.client_certificate}",
@@ -194,15 +207,31 @@ def _server_argv(layout: _Layout) -> tuple[str, ...]:
         "--bind-address=127.0.0.1",
         f"--secure-port={layout.port}",
         f"--advertise-address={ADVERTISED_ADDRESS}",
+    )
+
+
+def server_argv(assets: Path, directory: Path, account_key: Path, *flags: str) -> tuple[str, ...]:
+    """The command of a kube-apiserver.
+
+    Args:
+        assets: The directory of the program.
+        directory: The server's own, with certificates and tokens.
+        account_key: Signs service accounts; the same for all servers of a cluster.
+        flags: Its store, and where it listens.
+    """
+    pki = Certificates.below(directory)
+    return (
+        str(assets / "kube-apiserver"),
+        *flags,
         f"--tls-cert-file={pki.server_certificate}",
         f"--tls-private-key-file={pki.server_key}",
         f"--client-ca-file={pki.ca}",
-        f"--token-auth-file={layout.directory / TOKEN_FILE}",
+        f"--token-auth-file={directory / TOKEN_FILE}",
         "--authorization-mode=RBAC",
         "--service-account-issuer=https://kubernetes.default.svc",
         "--api-audiences=https://kubernetes.default.svc",
-        f"--service-account-key-file={pki.server_key}",
-        f"--service-account-signing-key-file={pki.server_key}",
+        f"--service-account-key-file={account_key}",
+        f"--service-account-signing-key-file={account_key}",
         "--service-cluster-ip-range=10.96.0.0/16",
         # nobody makes service accounts here, and a pod without one would be refused
         "--disable-admission-plugins=ServiceAccount",

@@ -8,14 +8,18 @@ from http import HTTPStatus
 
 from kubelag.errors import LabError
 from kubelag.lab.control_plane import inventory
-from kubelag.lab.control_plane.certificates import Certificates
 from kubelag.lab.control_plane.client import AdminClient, wait_answer
+from kubelag.lab.control_plane.identity import READING_VERBS
 from kubelag.lab.control_plane.inventory import CustomResource, JsonObject
 from kubelag.lab.control_plane.options import ControlPlaneOptions
+from kubelag.lab.control_plane.tokens import READER_GROUP, READER_USER
 
 WRITERS = 4
 """Connections that write at once; more only queue on two cores (arbitrary)."""
 
+OpenClient = Callable[[], AdminClient]
+"""Opens a connection of its own; the caller closes it."""
+RBAC = "/apis/rbac.authorization.k8s.io/v1"
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
@@ -28,44 +32,74 @@ class _Write:
     with_status: bool = False
 
 
-def seed(
-    url: str, certificates: Certificates, options: ControlPlaneOptions, within_s: float
-) -> None:
+def seed(open_client: OpenClient, options: ControlPlaneOptions, within_s: float) -> tuple[str, ...]:
     """Create everything that the options ask for; returns when all of it is served.
 
     Args:
-        url: Of a server that is ready.
-        certificates: Its administrator's.
+        open_client: Connects to a server that is ready.
         options: What the cluster looks like.
         within_s: How long the server may take to serve what it was given.
+
+    Returns:
+        The custom groups.
 
     Raises:
         LabError: The server refused something, or did not serve it in time.
     """
-
-    def wait(is_true: Callable[[], bool], what: str) -> None:
-        wait_answer(
-            is_true,
-            timeout_s=within_s,
-            problem=f"kube-apiserver did not serve {what}",
-            next_step="ask for fewer of them, or try again when the machine is less busy",
-        )
-
-    with closing(AdminClient(url, certificates)) as client:
+    with closing(open_client()) as client:
         groups = inventory.custom_groups(options.custom_group_count(_group_versions(client)))
-        resources = {
-            group: inventory.custom_resources(group, options.resources_per_group)
-            for group in groups
-        }
-        all_resources = [resource for group in groups for resource in resources[group]]
-        crds = [_Write(collection=CRDS, item=_crd(resource)) for resource in all_resources]
-        _write_all(url, certificates, crds)
-        wait(lambda: _has_namespaces(client), "its own namespaces")
-        _write_all(url, certificates, _namespaces(options))
-        _write_all(url, certificates, _nodes_and_pods(options))
-        wait(lambda: _serves(client, resources), "the custom resources")
-        if all_resources:
-            _write_all(url, certificates, _custom_objects(options, all_resources[0]))
+        resources = _resources(groups, options)
+        crds = [_Write(collection=CRDS, item=_crd(resource)) for resource in resources]
+        _write_all(open_client, (*crds, *_rights()))
+        _wait(lambda: _has_namespaces(client), "its own namespaces", within_s)
+        _write_all(open_client, _namespaces(options))
+        _write_all(open_client, _nodes_and_pods(options))
+    wait_served(open_client, groups, options, within_s)
+    if resources:
+        _write_all(open_client, _custom_objects(options, resources[0]))
+    return groups
+
+
+def wait_served(
+    open_client: OpenClient,
+    groups: Sequence[str],
+    options: ControlPlaneOptions,
+    within_s: float,
+) -> None:
+    """Wait until a server knows the custom resources and the reader's rights.
+
+    Each server of a cluster learns of what another one was told in its own time.
+
+    Args:
+        open_client: Connects to the server.
+        groups: The custom groups.
+        options: What the cluster looks like.
+        within_s: How long it may take.
+
+    Raises:
+        LabError: It did not serve them in time.
+    """
+    resources = _resources(groups, options)
+    with closing(open_client()) as client:
+        _wait(lambda: _serves(client, groups, resources), "the custom resources", within_s)
+        _wait(lambda: _lets_read(client), "the reader's rights", within_s)
+
+
+def _wait(is_true: Callable[[], bool], what: str, within_s: float) -> None:
+    wait_answer(
+        is_true,
+        timeout_s=within_s,
+        problem=f"kube-apiserver did not serve {what}",
+        next_step="ask for fewer of them, or try again when the machine is less busy",
+    )
+
+
+def _resources(groups: Sequence[str], options: ControlPlaneOptions) -> tuple[CustomResource, ...]:
+    return tuple(
+        resource
+        for group in groups
+        for resource in inventory.custom_resources(group, options.resources_per_group)
+    )
 
 
 def _group_versions(client: AdminClient) -> int:
@@ -79,19 +113,64 @@ def _has_namespaces(client: AdminClient) -> bool:
     return names.issuperset(inventory.BUILTIN_NAMESPACES)
 
 
-def _serves(client: AdminClient, resources: dict[str, tuple[CustomResource, ...]]) -> bool:
+def _serves(
+    client: AdminClient, groups: Sequence[str], resources: Sequence[CustomResource]
+) -> bool:
     """Whether discovery shows them all, which it does only for established definitions."""
     listed = {group["name"] for group in client.request("GET", "/apis").json()["groups"]}
-    if not listed.issuperset(resources):
+    if resources and not listed.issuperset(groups):
         return False
-    for group, expected in resources.items():
+    for group in {resource.group for resource in resources}:
+        expected = (resource.plural for resource in resources if resource.group == group)
         answer = client.request("GET", f"/apis/{group}/v1")
         if answer.status != HTTPStatus.OK:
             return False
         names = {item["name"] for item in answer.json()["resources"]}
-        if not names.issuperset(resource.plural for resource in expected):
+        if not names.issuperset(expected):
             return False
     return True
+
+
+def _rights() -> Iterable[_Write]:
+    """What lets the readers read, as the embedded server lets them."""
+    rule = {"apiGroups": ["*"], "resources": ["*"], "verbs": list(READING_VERBS)}
+    head = {"apiVersion": "rbac.authorization.k8s.io/v1", "metadata": {"name": READER_GROUP}}
+    yield _Write(
+        collection=f"{RBAC}/clusterroles", item=head | {"kind": "ClusterRole", "rules": [rule]}
+    )
+    yield _Write(
+        collection=f"{RBAC}/clusterrolebindings",
+        item=head
+        | {
+            "kind": "ClusterRoleBinding",
+            "subjects": [
+                {
+                    "kind": "Group",
+                    "name": READER_GROUP,
+                    "apiGroup": "rbac.authorization.k8s.io",
+                }
+            ],
+            "roleRef": {
+                "kind": "ClusterRole",
+                "name": READER_GROUP,
+                "apiGroup": "rbac.authorization.k8s.io",
+            },
+        },
+    )
+
+
+def _lets_read(client: AdminClient) -> bool:
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SubjectAccessReview",
+        "spec": {
+            "user": READER_USER,
+            "groups": [READER_GROUP],
+            "resourceAttributes": {"verb": "list", "resource": "nodes"},
+        },
+    }
+    answer = client.request("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
+    return answer.status == HTTPStatus.CREATED and bool(answer.json()["status"]["allowed"])
 
 
 def _crd(resource: CustomResource) -> JsonObject:
@@ -141,18 +220,18 @@ def _custom_objects(options: ControlPlaneOptions, resource: CustomResource) -> I
         yield _Write(collection=collection, item=item)
 
 
-def _write_all(url: str, certificates: Certificates, writes: Iterable[_Write]) -> None:
+def _write_all(open_client: OpenClient, writes: Iterable[_Write]) -> None:
     todo = tuple(writes)
     shares = [todo[start::WRITERS] for start in range(WRITERS)]
     with ThreadPoolExecutor(WRITERS) as pool:
-        for future in [pool.submit(_write_share, url, certificates, share) for share in shares]:
+        for future in [pool.submit(_write_share, open_client, share) for share in shares]:
             future.result()
 
 
-def _write_share(url: str, certificates: Certificates, writes: Sequence[_Write]) -> None:
+def _write_share(open_client: OpenClient, writes: Sequence[_Write]) -> None:
     if not writes:
         return
-    with closing(AdminClient(url, certificates)) as client:
+    with closing(open_client()) as client:
         for write in writes:
             _write(client, "POST", write.collection, write.item)
             if write.with_status:

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 import msgspec
 
 from kubelag.errors import LabError
 from kubelag.lab.control_plane.kubeconfigs import (
     User,
+    check_user,
     credential_path,
     kubeconfig_path,
 )
@@ -27,7 +28,7 @@ class ControlPlane:
 
     kind: Kind
     url: str
-    """`https://127.0.0.1:PORT`."""
+    """`https://ADDRESS:PORT`; loopback for a server that is alone."""
     directory: Path
     """Private (0700): keys, tokens, kubeconfigs, logs."""
     version: str
@@ -47,10 +48,7 @@ class ControlPlane:
 
     def kubeconfig(self, user: User = "certificate") -> Path:
         """The kubeconfig of one of the lab's users."""
-        if user not in get_args(User):
-            raise LabError(
-                f"The lab has no user {user}", f"choose from {', '.join(get_args(User))}"
-            )
+        check_user(user)
         return kubeconfig_path(self.directory, user)
 
     def log(self, name: str) -> Path:
@@ -58,13 +56,18 @@ class ControlPlane:
         return self.directory / f"{name}.log"
 
     def is_running(self) -> bool:
-        """Whether every process is alive."""
-        return all(is_running(process) for process in self.processes.values())
+        """Whether every process is alive; one that was stopped has none."""
+        return bool(self.processes) and all(
+            is_running(process) for process in self.processes.values()
+        )
 
     def stop(self) -> None:
         """End the servers; may be called twice. The directory stays for its owner to remove."""
         end(self.processes.values())
-        (self.directory / STATE_FILE).unlink(missing_ok=True)
+        state = self.directory / STATE_FILE
+        # another one may have been started in our place
+        if state.exists() and attach(self.directory).processes == self.processes:
+            state.unlink()
 
 
 def save(control_plane: ControlPlane) -> ControlPlane:

@@ -1,7 +1,8 @@
 """Who asks, and what they may. Pure.
 
 The rights are the bootstrap policy's, as far as the lab needs them: masters may do everything,
-whoever is authenticated may discover, everybody may ask for health and version.
+readers may read every resource, whoever is authenticated may discover, everybody may ask for
+health and version.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,12 +12,14 @@ from typing import Any
 from kubelag.lab.control_plane.certificates import ADMIN_GROUP
 from kubelag.lab.control_plane.inventory import JsonObject
 from kubelag.lab.control_plane.paths import Target
-from kubelag.lab.control_plane.tokens import TokenUser
+from kubelag.lab.control_plane.tokens import READER_GROUP, TokenUser
 
 PUBLIC_PATHS = ("/healthz", "/livez", "/readyz", "/version")
 """The cluster role system:public-info-viewer."""
 DISCOVERY_PATHS = ("/api", "/apis", "/openapi")
 """The cluster role system:discovery, besides the public ones; with everything below them."""
+READING_VERBS = ("get", "list", "watch")
+"""What readers may do with every resource."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +33,11 @@ class Identity:
     def is_anonymous(self) -> bool:
         """Whether nobody said who they are."""
         return self.user == ANONYMOUS_USER
+
+    @property
+    def is_exempt(self) -> bool:
+        """Whether priority and fairness lets them pass at once: the mandatory flow schema."""
+        return ADMIN_GROUP in self.groups
 
 
 ANONYMOUS_USER = "system:anonymous"
@@ -62,13 +70,19 @@ def authenticate(
     """
     if certificate is not None:
         return certificate
-    scheme, _, token = authorization.strip().partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
+    token = bearer_token(authorization)
+    if not token:
         return ANONYMOUS
     for known in tokens:
-        if known.token == token.strip():
+        if known.token == token:
             return Identity(user=known.user, groups=known.groups)
     return None
+
+
+def bearer_token(authorization: str) -> str:
+    """The token in the header; empty without one."""
+    scheme, _, token = authorization.strip().partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
 
 
 def may(identity: Identity, path: str, target: Target | None) -> bool:
@@ -76,7 +90,7 @@ def may(identity: Identity, path: str, target: Target | None) -> bool:
     if ADMIN_GROUP in identity.groups:
         return True
     if target is not None:
-        return False
+        return READER_GROUP in identity.groups and target.verb in READING_VERBS
     if path.rstrip("/") in PUBLIC_PATHS:
         return True
     roots = tuple(root for root in DISCOVERY_PATHS if path == root or path.startswith(root + "/"))

@@ -1,10 +1,10 @@
 """What is in the lab's cluster: the same names whichever server holds them. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kubelag.lab.control_plane.options import ControlPlaneOptions
+from kubelag.lab.control_plane.options import ControlPlaneOptions, Member
 
 BUILTIN_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 
@@ -155,3 +155,48 @@ def custom_objects(options: ControlPlaneOptions, resource: CustomResource) -> It
             "metadata": {"name": f"{resource.singular}-{number}", "namespace": "default"},
             "spec": {"number": number},
         }
+
+
+def kubernetes_endpoints(members: Sequence[Member]) -> JsonObject:
+    """Where the service `kubernetes` leads to: every API server, those of one port together."""
+    ports = sorted({member.port for member in members})
+    return {
+        "kind": "Endpoints",
+        "apiVersion": "v1",
+        "metadata": {
+            "name": "kubernetes",
+            "namespace": "default",
+            "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"},
+        },
+        "subsets": [
+            {
+                "addresses": [{"ip": address} for address in _addresses(members, port)],
+                "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
+            }
+            for port in ports
+        ],
+    }
+
+
+def kubernetes_slices(members: Sequence[Member]) -> Iterator[JsonObject]:
+    """The same as slices: one for each port, the first of which has the service's own name."""
+    for number, port in enumerate(sorted({member.port for member in members})):
+        addresses = _addresses(members, port)
+        yield {
+            "kind": "EndpointSlice",
+            "apiVersion": "discovery.k8s.io/v1beta1",
+            "metadata": {
+                "name": f"kubernetes-{number}" if number else "kubernetes",
+                "namespace": "default",
+                "labels": {"kubernetes.io/service-name": "kubernetes"},
+            },
+            "addressType": "IPv6" if ":" in addresses[0] else "IPv4",
+            "endpoints": [
+                {"addresses": [address], "conditions": {"ready": True}} for address in addresses
+            ],
+            "ports": [{"name": "https", "protocol": "TCP", "port": port}],
+        }
+
+
+def _addresses(members: Sequence[Member], port: int) -> list[str]:
+    return sorted(member.address for member in members if member.port == port)

@@ -10,16 +10,31 @@ import yaml
 
 from kubelag.errors import LabError
 from kubelag.lab.control_plane.certificates import Certificates
-from kubelag.lab.control_plane.tokens import FORBIDDEN_USER, TOKEN_ADMIN_USER, read_tokens
+from kubelag.lab.control_plane.tokens import (
+    FORBIDDEN_USER,
+    READER_USER,
+    TOKEN_ADMIN_USER,
+    read_tokens,
+)
 from kubelag.lab.private_files import write_private
 
 if TYPE_CHECKING:
     from kubelag.lab.control_plane.handle import ControlPlane
 
-User = Literal["certificate", "token", "forbidden", "anonymous"]
+User = Literal["certificate", "token", "reader", "forbidden", "anonymous"]
 
 EXEC_API_VERSION = "client.authentication.k8s.io/v1beta1"
 """The only version that every kubectl from 1.11 on knows; `v1` came with 1.22."""
+
+
+def check_user(user: str) -> None:
+    """Refuse a user that the lab has not.
+
+    Raises:
+        LabError: It has no such user.
+    """
+    if user not in get_args(User):
+        raise LabError(f"The lab has no user {user}", f"choose from {', '.join(get_args(User))}")
 
 
 def kubeconfig_path(directory: Path, user: str) -> Path:
@@ -35,13 +50,29 @@ def credential_path(directory: Path) -> Path:
 def write_kubeconfigs(directory: Path, url: str) -> None:
     """Write the kubeconfig of every user, and the credential for plugins."""
     for user in get_args(User):
-        _write(directory, url, user, _credentials(directory, user))
+        write_kubeconfig(kubeconfig_path(directory, user), directory, url, user)
     credential = {
         "apiVersion": EXEC_API_VERSION,
         "kind": "ExecCredential",
         "status": {"token": _token(directory, TOKEN_ADMIN_USER)},
     }
     write_private(credential_path(directory), json.dumps(credential))
+
+
+def write_kubeconfig(path: Path, directory: Path, url: str, user: User) -> Path:
+    """Write one kubeconfig.
+
+    Args:
+        path: Where.
+        directory: Of the control plane, with its certificates and tokens.
+        url: The server.
+        user: One of the lab's users.
+
+    Raises:
+        LabError: The lab has no such user.
+    """
+    check_user(user)
+    return _write(path, directory, url, user, _credentials(directory, user))
 
 
 def exec_kubeconfig(control_plane: "ControlPlane", plugin_argv: Sequence[str]) -> Path:
@@ -64,7 +95,9 @@ def exec_kubeconfig(control_plane: "ControlPlane", plugin_argv: Sequence[str]) -
         "interactiveMode": "Never",
         "provideClusterInfo": False,
     }
-    return _write(control_plane.directory, control_plane.url, "exec", {"exec": plugin})
+    directory = control_plane.directory
+    path = kubeconfig_path(directory, "exec")
+    return _write(path, directory, control_plane.url, "exec", {"exec": plugin})
 
 
 def _credentials(directory: Path, user: User) -> Mapping[str, Any]:
@@ -77,6 +110,8 @@ def _credentials(directory: Path, user: User) -> Mapping[str, Any]:
             }
         case "token":
             return {"token": _token(directory, TOKEN_ADMIN_USER)}
+        case "reader":
+            return {"token": _token(directory, READER_USER)}
         case "forbidden":
             return {"token": _token(directory, FORBIDDEN_USER)}
         case "anonymous":
@@ -93,7 +128,9 @@ def _base64(path: Path) -> str:
     return base64.b64encode(path.read_bytes()).decode()
 
 
-def _write(directory: Path, url: str, user: str, credentials: Mapping[str, Any]) -> Path:
+def _write(
+    path: Path, directory: Path, url: str, user: str, credentials: Mapping[str, Any]
+) -> Path:
     cluster = {
         "server": url,
         "certificate-authority-data": _base64(Certificates.below(directory).ca),
@@ -107,4 +144,4 @@ def _write(directory: Path, url: str, user: str, credentials: Mapping[str, Any])
         "current-context": "lab",
     }
     text = yaml.safe_dump(config, sort_keys=False)
-    return write_private(kubeconfig_path(directory, user), text)
+    return write_private(path, text)

@@ -51,6 +51,11 @@ class Request:
         """The Accept header."""
         return self.headers.get("accept", "")
 
+    @property
+    def authorization(self) -> str:
+        """The Authorization header."""
+        return self.headers.get("authorization", "")
+
 
 def parse_query(text: str) -> dict[str, str]:
     """The query; of a repeated name, the first value."""
@@ -67,14 +72,14 @@ class Response:
     content_type: str = "application/json"
     headers: tuple[tuple[str, str], ...] = ()
     """Besides those that every response has."""
+    flow_control: tuple[tuple[str, str], ...] = ()
+    """None where the request was refused before flow control saw it."""
     cache_control: str = "no-cache, private"
     delay_s: float = 0.0
     """How long the server is to wait before it sends anything."""
 
 
-def wire_headers(
-    request: Request, response: Response, flow_control: tuple[tuple[str, str], ...]
-) -> tuple[list[tuple[str, str]], bytes]:
+def wire_headers(request: Request, response: Response) -> tuple[list[tuple[str, str]], bytes]:
     """Every header but the date, in the real server's order, and the body as it is sent."""
     body = response.body
     headers = [("cache-control", response.cache_control)]
@@ -84,8 +89,7 @@ def wire_headers(
     if is_nosniff:
         headers.append(("x-content-type-options", "nosniff"))
     headers += response.headers
-    if response.status != 401:  # noqa: PLR2004 - refused before flow control sees it
-        headers += flow_control
+    headers += response.flow_control
     if _is_compressed(request, body):
         body = gzip.compress(body, GZIP_LEVEL, mtime=0)
         headers += [("content-encoding", "gzip"), ("vary", "Accept-Encoding")]

@@ -5,19 +5,26 @@ keys in alphabetical order and never spreads over lines, and carries its kind in
 """
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from kubelag.lab.control_plane import go_json, inventory
 from kubelag.lab.control_plane.catalog import Catalog, GroupVersion
 from kubelag.lab.control_plane.inventory import JsonObject
-from kubelag.lab.control_plane.options import ControlPlaneOptions
+from kubelag.lab.control_plane.options import ControlPlaneOptions, Member
 
 FIRST_REVISION = 1000
 """Everything before it counts as compacted, so a continue token with less is expired."""
 
-_WITHOUT_GENERATION = ("Node", "Pod", "Namespace")
+_WITHOUT_GENERATION = ("Node", "Pod", "Namespace", "Endpoints")
+_OWN_COLUMNS = {
+    ("v1", "nodes"),
+    ("v1", "pods"),
+    ("v1", "namespaces"),
+    ("v1", "endpoints"),
+    ("discovery.k8s.io/v1beta1", "endpointslices"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,13 +75,18 @@ class Collection:
 
 
 def build_collections(
-    catalog: Catalog, options: ControlPlaneOptions, created_s: float
+    catalog: Catalog,
+    options: ControlPlaneOptions,
+    members: Sequence[Member],
+    created_s: float,
 ) -> dict[tuple[str, str], Collection]:
     """A collection for each (group-version, resource) that can be listed; most are empty."""
     stock = {
         ("v1", "nodes"): inventory.nodes(options),
         ("v1", "pods"): inventory.pods(options),
         ("v1", "namespaces"): _namespaces(options),
+        ("v1", "endpoints"): iter([inventory.kubernetes_endpoints(members)]),
+        ("discovery.k8s.io/v1beta1", "endpointslices"): inventory.kubernetes_slices(members),
     }
     if catalog.stocked is not None:
         first = catalog.stocked
@@ -98,9 +110,7 @@ def build_collections(
 def _columns(item: GroupVersion, resource: str) -> str:
     if item.origin == "custom":
         return "custom"
-    return (
-        resource if item.name == "v1" and resource in {"nodes", "pods", "namespaces"} else "other"
-    )
+    return resource if (item.name, resource) in _OWN_COLUMNS else "other"
 
 
 def _namespaces(options: ControlPlaneOptions) -> Iterable[JsonObject]:
@@ -132,10 +142,10 @@ def _complete(value: JsonObject, revision: int, created_s: float) -> JsonObject:
     added = {
         "uid": str(uuid.uuid5(uuid.NAMESPACE_URL, f"{value['kind']}/{'/'.join(names.values())}")),
         "resourceVersion": str(revision),
+        **({} if value["kind"] in _WITHOUT_GENERATION else {"generation": 1}),
         "creationTimestamp": created,
     }
-    generation = {} if value["kind"] in _WITHOUT_GENERATION else {"generation": 1}
-    return value | {"metadata": names | added | generation | given}
+    return value | {"metadata": names | added | given}
 
 
 def _stored(value: JsonObject, *, is_custom: bool) -> StoredObject:

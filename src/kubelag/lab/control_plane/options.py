@@ -38,16 +38,30 @@ class ControlPlaneOptions:
     """Embedded only: `group/version`s that hold no resource; they come on top of the count."""
     unavailable_group_versions: tuple[str, ...] = ()
     """Embedded only: `group/version`s whose server is down (503); on top of the count."""
+    hanging_group_versions: tuple[str, ...] = ()
+    """Embedded only: `group/version`s that answer 503 after `hang_s`; on top of the count."""
+    hang_s: float = 5.0
+    """Embedded only: when the aggregator gives up on them; 5 s is its own limit."""
     latency_s: float = 0.0
     """Embedded only: time added to every answer except /livez, /readyz and /healthz."""
     latency_by_prefix: Mapping[str, float] = field(default_factory=dict)
     """Embedded only: seconds added below a path such as `/apis/metrics.example.com`."""
+    authentication_latency_s: float = 0.0
+    """Embedded only: a slow token webhook; added to every request that shows a bearer token."""
+    queue_latency_s: float = 0.0
+    """Embedded only: priority and fairness; all but health and system:masters wait so long."""
+    storage_latency_s: float = 0.0
+    """Embedded only: a slow etcd; added to gets and lists that the watch cache cannot answer."""
     status_by_prefix: Mapping[str, int] = field(default_factory=dict)
     """Embedded only: the status (such as 503) of every answer below a path."""
     reject_429_count: int = 0
     """Embedded only: how many requests, health checks aside, are first told 429."""
+    reject_429_every: int = 0
+    """Embedded only: every so-many-th request, health checks aside, is told 429; 0 for none."""
     retry_after_s: int = 1
     """Embedded only: the Retry-After that comes with a 429."""
+    is_websocket_refused: bool = False
+    """Embedded only: `pods/exec` answers WebSocket with 403, and SPDY with 400."""
 
     def custom_group_count(self, builtin_group_versions: int) -> int:
         """Custom groups to add to a server that has this many group-versions by itself.
@@ -73,16 +87,39 @@ class ControlPlaneOptions:
             "aggregated",
             "empty_group_versions",
             "unavailable_group_versions",
+            "hanging_group_versions",
             "latency_s",
             "latency_by_prefix",
+            "authentication_latency_s",
+            "queue_latency_s",
+            "storage_latency_s",
             "status_by_prefix",
             "reject_429_count",
+            "reject_429_every",
+            "is_websocket_refused",
         )
         return tuple(name for name in names if getattr(self, name) != getattr(plain, name))
 
 
 SETTINGS_FILE = "server.json"
 """Where the embedded server's process finds its `ServerSettings`."""
+CONFIRMATION_FILE = "server.generation"
+"""Where it tells which generation of them it acts on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """One API server of a cluster, as the others know it."""
+
+    address: str
+    """An IP address."""
+    port: int
+
+    @property
+    def authority(self) -> str:
+        """`HOST:PORT`, with brackets around IPv6."""
+        host = f"[{self.address}]" if ":" in self.address else self.address
+        return f"{host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,3 +130,11 @@ class ServerSettings:
     listen_fd: int
     parent_pid: int | None
     """The process whose death ends the server; None for a daemon."""
+    members: tuple[Member, ...]
+    """Every API server of the cluster, this one included."""
+    number: int
+    """Which of the members this one is, from 0."""
+    started_s: float
+    """When the cluster was made, in seconds since the epoch."""
+    generation: int = 0
+    """Grows with every change; the server confirms the one that it acts on."""

@@ -3,7 +3,9 @@
 Source: `k8s.io/apiserver/pkg/endpoints/request/requestinfo.go`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 _VERBS = {
     "GET": "get",
@@ -15,6 +17,7 @@ _VERBS = {
 }
 _COLLECTION_VERBS = {"get": "list", "delete": "deletecollection"}
 _NAMESPACE_SUBRESOURCES = ("status", "finalize")
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,3 +75,9 @@ def _split(rest: list[str]) -> tuple[str, str, str, str]:
             rest = rest[2:]
     resource, name, subresource = (*rest, "", "")[:3]
     return namespace, resource, name, subresource
+
+
+def longest_prefix(path: str, by_prefix: Mapping[str, _Value]) -> _Value | None:
+    """What belongs to the longest prefix of the path; None where no prefix fits."""
+    found = [prefix for prefix in by_prefix if path.startswith(prefix)]
+    return by_prefix[max(found, key=len)] if found else None

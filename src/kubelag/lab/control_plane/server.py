@@ -2,6 +2,7 @@
 
 DIR is private and holds `server.json`, the certificates and the tokens. The listening socket is
 inherited, so that a client may connect before the server is ready, and no port is ever guessed.
+SIGHUP makes it read `server.json` again, and act on it at once.
 """
 
 import asyncio
@@ -27,9 +28,10 @@ from kubelag.lab.control_plane.builtin import load_builtin
 from kubelag.lab.control_plane.certificates import Certificates
 from kubelag.lab.control_plane.core import ApiServer
 from kubelag.lab.control_plane.identity import Identity, certificate_identity
-from kubelag.lab.control_plane.options import SETTINGS_FILE, ServerSettings
+from kubelag.lab.control_plane.options import CONFIRMATION_FILE, SETTINGS_FILE, ServerSettings
 from kubelag.lab.control_plane.tether import tie_to_parent
 from kubelag.lab.control_plane.tokens import read_tokens
+from kubelag.lab.private_files import write_private
 
 STREAMS = 250
 """Streams per HTTP/2 connection. Source: `MaxConcurrentStreams` of kube-apiserver."""
@@ -42,26 +44,35 @@ NEVER = 2**31
 def main() -> None:
     """Serve until told to end."""
     directory = Path(sys.argv[1])
-    settings = msgspec.json.decode((directory / SETTINGS_FILE).read_bytes(), type=ServerSettings)
+    settings = _read_settings(directory)
     if settings.parent_pid is not None:
         tie_to_parent(settings.parent_pid)
     listener = socket.socket(fileno=settings.listen_fd)
-    host, port = listener.getsockname()
-    server = ApiServer(
+    server = _build(directory, settings)
+    gc.freeze()  # what was built now lives as long as the process
+    asyncio.run(_serve(server, listener, directory))
+
+
+def _read_settings(directory: Path) -> ServerSettings:
+    return msgspec.json.decode((directory / SETTINGS_FILE).read_bytes(), type=ServerSettings)
+
+
+def _build(directory: Path, settings: ServerSettings) -> ApiServer:
+    return ApiServer(
         settings.options,
         load_builtin(),
         tokens=read_tokens(directory),
-        address=f"{host}:{port}",
-        started_s=time.time(),
+        members=settings.members,
+        number=settings.number,
+        started_s=settings.started_s,
     )
-    gc.freeze()  # what was built now lives as long as the process
-    asyncio.run(_serve(server, listener, Certificates.below(directory)))
 
 
-async def _serve(server: ApiServer, listener: socket.socket, certificates: Certificates) -> None:
+async def _serve(server: ApiServer, listener: socket.socket, directory: Path) -> None:
     certificate: ContextVar[Identity | None] = ContextVar("certificate", default=None)
-    application = ASGIWrapper(cast("Any", LabApplication(server, certificate, time.time)))
-    config = _config(certificates)
+    lab = LabApplication(server, certificate, time.time)
+    application = ASGIWrapper(cast("Any", lab))
+    config = _config(Certificates.below(directory))
     loop = asyncio.get_running_loop()
     context = WorkerContext(None)
 
@@ -71,7 +82,14 @@ async def _serve(server: ApiServer, listener: socket.socket, certificates: Certi
         certificate.set(certificate_identity(peer))
         await TCPServer(application, loop, config, context, {}, reader, writer)
 
+    def reread_settings() -> None:
+        # what is on its way is answered as it was meant; connections stay
+        settings = _read_settings(directory)
+        lab.server = _build(directory, settings)
+        write_private(directory / CONFIRMATION_FILE, str(settings.generation))
+
     ended = asyncio.Event()
+    loop.add_signal_handler(signal.SIGHUP, reread_settings)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
     loop.set_exception_handler(_log_all_but_handshakes)

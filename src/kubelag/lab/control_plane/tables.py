@@ -11,10 +11,13 @@ from kubelag.lab.control_plane import go_json
 from kubelag.lab.control_plane.go_json import Raw
 from kubelag.lab.control_plane.inventory import JsonObject
 from kubelag.lab.control_plane.objects import StoredObject
+from kubelag.lab.control_plane.options import Member
 
 _ROLE_PREFIX = "node-role.kubernetes.io/"
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86400
 _YEAR_S = 365 * _DAY_S
+_SHOWN = 3
+"""Endpoints that a cell names."""
 
 
 def table_rows(
@@ -50,6 +53,10 @@ def _cells(resource: str, item: StoredObject, now_s: float) -> list[object]:
             return _pod_cells(item.value, name, age)
         case "namespaces":
             return [name, item.value["status"]["phase"], age]
+        case "endpoints":
+            return [name, _shortened(_authorities(item.value)), age]
+        case "endpointslices":
+            return [name, *_slice_cells(item.value), age]
         case "custom":
             return [name, age]
         case _:
@@ -89,6 +96,27 @@ def _pod_cells(value: JsonObject, name: str, age: str) -> list[object]:
         "<none>",
         "<none>",
     ]
+
+
+def _authorities(value: JsonObject) -> list[str]:
+    return [
+        Member(address=address["ip"], port=port["port"]).authority
+        for subset in value["subsets"]
+        for port in subset["ports"]
+        for address in subset["addresses"]
+    ]
+
+
+def _slice_cells(value: JsonObject) -> list[str]:
+    ports = [str(port["port"]) for port in value["ports"]]
+    addresses = [address for each in value["endpoints"] for address in each["addresses"]]
+    return [value["addressType"], _shortened(ports), _shortened(addresses)]
+
+
+def _shortened(words: Sequence[str]) -> str:
+    """The first few words, and how many there are besides."""
+    shown = ",".join(words[:_SHOWN])
+    return f"{shown} + {len(words) - _SHOWN} more..." if len(words) > _SHOWN else shown
 
 
 def _age(item: StoredObject, now_s: float) -> str:

@@ -1,7 +1,10 @@
 """What a fault is: a known workload with the cause that must be found.
 
-A fault acts below the process that is explained, on its disk, file system, processor, memory or
-servers, and never by tracing it: the tracer's place belongs to the observer.
+A fault acts below the process that is explained, on its disk, file system, processor, memory,
+network or servers, and never by tracing it: the tracer's place belongs to the observer.
+
+A `Fault` brings its own control plane. A `HaFault` is switched on and off in a standing HA lab,
+whose parts it finds in `kubelag.lab.ha.lab.HaLab`.
 """
 
 import os
@@ -9,11 +12,14 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from kubelag.lab.control_plane.handle import ControlPlane
 from kubelag.lab.control_plane.options import ControlPlaneOptions
 from kubelag.lab.state import Ledger
+
+if TYPE_CHECKING:
+    from kubelag.lab.ha.lab import HaLab
 
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "TERM", "USER", "LOGNAME", "TMPDIR")
 """Variables of ours that the explained command gets; none of them moves its cache."""
@@ -33,6 +39,8 @@ class Scene:
     `kubelag.lab.cgroups.joining` makes words of them to put before the command."""
     describe: str = ""
     """One sentence: what was made slow, and by how much."""
+    explain_options: tuple[str, ...] = ()
+    """Options for `kubelag explain`; HA lab only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +79,49 @@ class Fault(Protocol):
         Raises:
             LabError: It cannot be made here.
         """
+
+
+class HaFault(Protocol):
+    """One known trouble of the HA lab, switched on and off.
+
+    The lab remembers that it is on before `on` is called, and takes away by itself what `on` wrote
+    into the lab's ledger (processes, directories, mounts) before it calls `off`.
+    """
+
+    @property
+    def id(self) -> str:
+        """Its own name."""
+
+    @property
+    def expected(self) -> tuple[str, ...]:
+        """Causes that may be named, best first; empty where nothing may be accused."""
+
+    @property
+    def how_to_see(self) -> str:
+        """The command that a user can type to see it act: `kubelag lab exec -- …`."""
+
+    def component(self, ha: "HaLab") -> tuple[str, ...]:
+        """Names of the guilty part; one of them must be in the headline. Empty: none is asked."""
+
+    def on(self, ha: "HaLab") -> None:
+        """Make the trouble; returns when it acts.
+
+        Raises:
+            LabError: It cannot be made in this lab.
+        """
+
+    def off(self, ha: "HaLab") -> None:
+        """Put the lab's parts back as they were; also after half an `on`, and twice."""
+
+    def see(self, ha: "HaLab") -> str:
+        """A sentence with the figure that shows that it really acts.
+
+        Raises:
+            LabError: It does not; says what was seen instead.
+        """
+
+    def scene(self, ha: "HaLab") -> Scene:
+        """What to explain on the client's node while it is on."""
 
 
 def base_environment(home: Path, kubeconfig: Path) -> Mapping[str, str]:

@@ -1,0 +1,149 @@
+"""One API server behind the balancer is dead, silent or slow, and still gets connections.
+
+What it is
+    The balancer has no health check, one that looks at the wrong thing, or one that is too patient.
+    Every n-th connection meets the bad server: it is tried again after a second where the server
+    refuses, after the balancer's `timeout connect` where it is silent, and answered late where it
+    is slow.
+
+How it is told apart
+    kubelag asks every API server behind the balancer directly, with the right name, and one is not
+    as the others are. In the run some connections stall after the client's TLS hello (the balancer
+    has accepted them and has nobody to pass them to), or some answers are late, and others not.
+
+What it costs
+    A client that opens one connection is slow once in n runs; one that opens many (HTTP/1.1) is
+    slow in every run.
+
+Versions
+    All clients.
+
+Sources
+    HAProxy's configuration manual (option tcp-check, timeout connect, option redispatch),
+    kubernetes/website#14258, kubernetes#75765.
+"""
+
+from kubelag.causes import way_facts
+from kubelag.causes.contract import Case, innocent, unknown
+from kubelag.causes.way_facts import BadBackend
+from kubelag.model.path import PathMap
+from kubelag.model.remedy import Advice
+from kubelag.model.units import counted, seconds
+from kubelag.model.verdict import Fact, Judgement, Source
+from kubelag.timeline.factors import CONNECT, DISCOVERY, TARGET, TLS
+
+ID = "backend_unwell"
+
+_WORDS = {
+    "refused": "refuses connections",
+    "silent": "does not answer",
+    "slow": "is slow",
+}
+_ADVICE = Advice(
+    id="let-the-balancer-check",
+    summary=(
+        "repair the API server that is named, and let the balancer check health by asking /readyz "
+        "over TLS, with a short `timeout connect` and `option redispatch`"
+    ),
+    commands=("echo 'show stat' | socat stdio /run/haproxy/admin.sock",),
+)
+_SOURCES = (
+    Source(
+        title="HAProxy: health checks, timeout connect, option redispatch",
+        url="https://docs.haproxy.org/2.6/configuration.html#4.2-option%20redispatch",
+    ),
+    Source(
+        title="kubernetes#75765: a dead master behind the balancer makes requests hang",
+        url="https://github.com/kubernetes/kubernetes/issues/75765",
+    ),
+)
+
+
+class BackendUnwell:
+    """See the module."""
+
+    id = ID
+    title = "one API server behind the balancer is unwell"
+
+    def judge(self, case: Case) -> Judgement:
+        """Compare the backends, then look for their mark in the run."""
+        path = case.evidence.path
+        if path is None:
+            return unknown(
+                ID, "the API servers behind the address were not tried", way_facts.unprobed(case)
+            )
+        bad = way_facts.bad_backends(path)
+        if not path.behind:
+            missing = (f"path: {path.backends_why or 'no API server behind the address is known'}",)
+            return unknown(ID, "whether there are API servers behind the address", missing)
+        if not bad:
+            return innocent(ID, _all_well(path), TLS)
+        factors = (DISCOVERY, TARGET) if bad[0].trouble == "slow" else (CONNECT, TLS)
+        if not case.is_waited_for(*factors):
+            return innocent(ID, f"{_named(bad[0])}, and this run did not wait for it", *factors)
+        return _suspected(case, path, bad, factors)
+
+
+def _suspected(
+    case: Case, path: PathMap, bad: tuple[BadBackend, ...], factors: tuple[str, ...]
+) -> Judgement:
+    first = bad[0]
+    waited_ns = case.critical_ns(*factors)
+    return Judgement(
+        cause=ID,
+        standing="suspected",
+        sentence=(
+            f"{_named(first)}, and the balancer still sends connections there; "
+            f"{case.client} waited {seconds(waited_ns)}"
+        ),
+        factors=factors,
+        low_ns=case.exclusive_ns(*factors),
+        high_ns=case.union_ns(*factors),
+        arithmetic=(
+            f"1 of {counted(len(path.backends), 'API server')} {_WORDS[first.trouble]}: "
+            f"{seconds(first.took_ns)} against {seconds(first.others_ns)} of the others"
+        ),
+        facts=(*_facts(path), *_met(case, first)),
+        experiments=tuple(f"direct_backend:{name}" for name in way_facts.good_backends(path)[:1]),
+        supporting=(f"direct_backend:{first.name}",),
+        advice=(_ADVICE,),
+        sources=_SOURCES,
+    )
+
+
+def _named(bad: BadBackend) -> str:
+    return f"the API server {bad.name} ({bad.address}) {_WORDS[bad.trouble]}"
+
+
+def _all_well(path: PathMap) -> str:
+    times = [probe.answer_ns for probe in path.behind if probe.answer_ns is not None]
+    front = [probe.answer_ns for probe in path.front if probe.answer_ns is not None]
+    through = f", through the balancer in {seconds(max(front))}" if front else ""
+    return (
+        f"{counted(len(path.backends), 'API server')} behind the address answered directly in "
+        f"{seconds(min(times))} to {seconds(max(times))}{through} (at the slowest)"
+    )
+
+
+def _facts(path: PathMap) -> list[Fact]:
+    return [
+        Fact(
+            text=f"{probe.backend or probe.address}, asked directly: "
+            + (
+                probe.error
+                or f"connect {seconds(probe.connect_ns or 0)}, TLS {seconds(probe.tls_ns or 0)}, "
+                f"answer {seconds(probe.answer_ns or 0)}"
+            ),
+            observer="path",
+        )
+        for probe in path.behind
+    ]
+
+
+def _met(case: Case, bad: BadBackend) -> list[Fact]:
+    """Connections of the run that are known to have met it."""
+    met = [one for one in way_facts.connections(case) if one.backend == bad.name]
+    if not met:
+        return []
+    text = f"{counted(len(met), 'connection')} of this run went to {bad.name}"
+    return [Fact(text=text, observer=met[0].seen_by)]

@@ -1,0 +1,95 @@
+"""Packets are lost on the way and have to be sent again.
+
+What it is
+    A bad cable, a full queue, a failing link, an overloaded host: some packets vanish, and the
+    sender waits before it sends them again. A lost SYN costs 1 s, then 2 s, then 4 s; lost data
+    cost 0.2 s and more, doubling each time.
+
+How it is told apart
+    Segments of all sizes are sent again and then answered, the server's and the client's own.
+    Segments that are only lost when they are large are another cause (large packets vanish).
+
+What it costs
+    What was waited for between the loss and the answer to what was sent again.
+
+Versions
+    All clients.
+
+Sources
+    RFC 6298 (retransmission timer), RFC 9293.
+"""
+
+from kubelag.causes import way_facts
+from kubelag.causes.contract import Case, innocent, unknown
+from kubelag.model.network import Connection
+from kubelag.model.remedy import Advice
+from kubelag.model.units import counted, seconds
+from kubelag.model.verdict import Fact, Judgement, Source
+from kubelag.timeline.factors import LOSS
+
+ID = "packet_loss"
+
+_ADVICE = Advice(
+    id="find-where-packets-are-lost",
+    summary=(
+        "look for the link that loses them: error counters of the cards, full queues, a capture at "
+        "the other end (--peer-pcap)"
+    ),
+    commands=("ip -s link", "nstat -az TcpRetransSegs", "ss -ti"),
+)
+_SOURCES = (
+    Source(
+        title="RFC 6298: TCP's retransmission timer", url="https://www.rfc-editor.org/rfc/rfc6298"
+    ),
+)
+
+
+class PacketLoss:
+    """See the module."""
+
+    id = ID
+    title = "packets are lost on the way"
+
+    def judge(self, case: Case) -> Judgement:
+        """Count what was sent again, and how long that was waited for."""
+        if missing := way_facts.unseen(case):
+            return unknown(ID, "whether packets were lost was not seen", missing)
+        seen = way_facts.connections(case)
+        again = sum(_sent_again(one) for one in seen)
+        sent = sum(one.sent_segments + one.received_segments for one in seen)
+        told = (
+            f"{again} of {counted(sent, 'segment')} on {counted(len(seen), 'connection')} "
+            "sent again"
+        )
+        if not case.is_waited_for(LOSS):
+            return innocent(ID, told, LOSS)
+        where = sorted({one.server for one in seen if _sent_again(one)})
+        if all(way_facts.has_moved(server, case) for server in where):
+            return innocent(ID, f"{told}: the address moved, which is another cause", LOSS)
+        if way_facts.lost_when_large(case.evidence.path):
+            return innocent(ID, f"{told}: large ones alone, which is another cause", LOSS)
+        waited_ns = case.critical_ns(LOSS)
+        return Judgement(
+            cause=ID,
+            standing="suspected",
+            sentence=(
+                f"packets are lost between here and {', '.join(where)}: {told}; the command waited "
+                f"{seconds(waited_ns)} for them"
+            ),
+            factors=(LOSS,),
+            low_ns=case.exclusive_ns(LOSS),
+            high_ns=case.union_ns(LOSS),
+            arithmetic=f"{told}, {seconds(waited_ns)} of waiting",
+            facts=tuple(_facts(case)),
+            advice=(_ADVICE,),
+            sources=_SOURCES,
+        )
+
+
+def _sent_again(one: Connection) -> int:
+    return one.sent_again + one.received_again + max(0, one.syns - 1)
+
+
+def _facts(case: Case) -> list[Fact]:
+    worst = sorted(way_facts.connections(case), key=_sent_again, reverse=True)
+    return [Fact(text=one.outline, observer=one.seen_by) for one in worst[:4] if _sent_again(one)]

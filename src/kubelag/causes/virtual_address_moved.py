@@ -1,0 +1,107 @@
+"""The balancers' virtual address moved to another machine while the command ran.
+
+What it is
+    keepalived (VRRP) gives the address to another node when its owner is gone, or when it takes a
+    busy owner for gone. The new owner knows nothing of the connections that there were: it resets
+    them, or their packets go nowhere until then.
+
+How it is told apart
+    Another card answers for the address than before, and connections that were in use then fell
+    silent or were reset.
+
+What it costs
+    About three advertisement intervals (3 s by default) until the address answers again, and a new
+    connection.
+
+Versions
+    All clients.
+
+Sources
+    RFC 5798 (VRRP, master down interval), keepalived's manual.
+"""
+
+from kubelag.causes import way_facts
+from kubelag.causes.contract import Case, innocent, unknown
+from kubelag.model.network import Connection
+from kubelag.model.remedy import Advice
+from kubelag.model.units import seconds
+from kubelag.model.verdict import Fact, Judgement, Source
+from kubelag.timeline.factors import CONNECT, DISCOVERY, LOSS, TARGET, TLS
+
+ID = "virtual_address_moved"
+
+_FACTORS = (LOSS, CONNECT, TLS, DISCOVERY, TARGET)
+_ADVICE = Advice(
+    id="steady-the-virtual-address",
+    summary=(
+        "find out from keepalived's log why the address moved; check its priorities, its "
+        "advertisements and its track scripts"
+    ),
+    commands=("journalctl -u keepalived --since -10min", "ip neigh show to ADDRESS"),
+)
+_SOURCES = (
+    Source(
+        title="RFC 5798: VRRP, the master down interval",
+        url="https://www.rfc-editor.org/rfc/rfc5798#section-6.1",
+    ),
+)
+
+
+class VirtualAddressMoved:
+    """See the module."""
+
+    id = ID
+    title = "the virtual address moved"
+
+    def judge(self, case: Case) -> Judgement:
+        """Look for a second card behind the same address, and for what that interrupted."""
+        if missing := way_facts.unseen(case):
+            return unknown(ID, "who answered for the address was not seen", missing)
+        owners = way_facts.owners(case)
+        moved = {address: macs for address, macs in owners.items() if len(macs) > 1}
+        if not moved:
+            return innocent(ID, _steady(owners), TARGET)
+        address, macs = next(iter(moved.items()))
+        hurt = [one for one in way_facts.connections(case) if _is_hurt(one, address)]
+        waited_ns = min(sum(_silence_ns(one) for one in hurt), case.attribution.wall_ns)
+        if not case.is_notable(waited_ns):
+            return innocent(ID, f"{address} moved, and this run did not wait for it", TARGET)
+        return Judgement(
+            cause=ID,
+            standing="suspected",
+            sentence=(
+                f"the address {address} moved from {macs[0]} to {macs[-1]} while {case.client} "
+                f"used it; that took {seconds(waited_ns)}"
+            ),
+            factors=_FACTORS,
+            low_ns=min(waited_ns, case.critical_ns(LOSS)),
+            high_ns=max(waited_ns, case.critical_ns(LOSS)),
+            arithmetic=f"silence around the move = {seconds(waited_ns)}",
+            facts=tuple(_facts(hurt)),
+            advice=(_ADVICE,),
+            sources=_SOURCES,
+        )
+
+
+def _steady(owners: dict[str, tuple[str, ...]]) -> str:
+    known = {address: macs for address, macs in owners.items() if macs}
+    if not known:
+        return "no address of the server is on this network"
+    return ", ".join(f"{address} stayed at {macs[0]}" for address, macs in sorted(known.items()))
+
+
+def _is_hurt(connection: Connection, address: str) -> bool:
+    if connection.server.rpartition(":")[0] != address:
+        return False
+    return bool(connection.pauses) or connection.ending == "server_reset"
+
+
+def _silence_ns(connection: Connection) -> int:
+    return sum(pause.length_ns for pause in connection.pauses if pause.awaited != "client")
+
+
+def _facts(hurt: list[Connection]) -> list[Fact]:
+    return [
+        Fact(text=f"{one.outline}, {one.ending.replace('_', ' ')}", observer=one.seen_by)
+        for one in hurt[:4]
+    ]

@@ -1,0 +1,201 @@
+"""What was seen of the way to the server: one reading that all causes about it share."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Literal
+
+from kubelag.causes.contract import NOTABLE_NS, Case, could_not_look
+from kubelag.model.network import Connection, Pause, Stage
+from kubelag.model.path import AddressProbe, PathMap
+from kubelag.timeline.factors import CONNECT
+from kubelag.timeline.journeys import journeys, server_connections
+from kubelag.timeline.network_spans import journey_spans
+
+Trouble = Literal["refused", "silent", "slow"]
+
+# A backend is slow where it takes this much longer than its brothers, and long enough to be felt.
+# Arbitrary: equal servers of the lab differ by less than two.
+_SLOWER_RATIO = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedAddress:
+    """An address to which no connection came about."""
+
+    address: str
+    tries: int
+    spent_ns: int
+    """How long the command waited for it."""
+
+    @property
+    def is_ipv6(self) -> bool:
+        """Whether it is one of the new protocol."""
+        return self.address.startswith("[")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BadBackend:
+    """An API server behind the balancer that is not as its brothers are."""
+
+    name: str
+    address: str
+    trouble: Trouble
+    took_ns: int
+    """How long it kept kubelag's own probe waiting."""
+    others_ns: int
+    """The same for its brothers, median."""
+
+
+def unseen(case: Case) -> tuple[str, ...]:
+    """Why nothing is known of the connections; empty where somebody saw them."""
+    seers = ("capture", "sockets")
+    if case.evidence.connections or any(case.evidence.has_looked(name) for name in seers):
+        return ()
+    return could_not_look(case, seers)
+
+
+def unprobed(case: Case) -> tuple[str, ...]:
+    """Why the way was not tried by kubelag itself; empty where it was."""
+    return () if case.evidence.path else could_not_look(case, ["path"])
+
+
+def connections(case: Case) -> tuple[Connection, ...]:
+    """Those to the API server, or to the proxy before it."""
+    return server_connections(case.evidence)
+
+
+def pauses(case: Case, *stages: Stage) -> list[Pause]:
+    """The silences of all of them in those stages, longest first."""
+    found = [pause for one in connections(case) for pause in one.pauses if pause.stage in stages]
+    return sorted(found, key=lambda one: -one.length_ns)
+
+
+def failed_addresses(case: Case) -> tuple[FailedAddress, ...]:
+    """Addresses that were dialled in vain, the costliest first."""
+    spent: dict[str, int] = defaultdict(int)
+    tries: dict[str, int] = defaultdict(int)
+    for journey in journeys(case.evidence):
+        for attempt in journey.attempts:
+            tries[attempt.server] += 1
+        for span in journey_spans(journey):
+            if span.factor == CONNECT and span.what in tries:
+                spent[span.what] += span.end_ns - span.start_ns
+    found = (
+        FailedAddress(address=address, tries=count, spent_ns=spent[address])
+        for address, count in tries.items()
+    )
+    return tuple(sorted(found, key=lambda one: -one.spent_ns))
+
+
+def is_alive(address: str, case: Case) -> bool:
+    """Whether a connection to that address came about, in the run or afterwards."""
+    ran = any(one.server == address and one.is_established for one in connections(case))
+    path = case.evidence.path
+    probes = path.front if path else ()
+    return ran or any(one.address == address and one.connect_ns is not None for one in probes)
+
+
+def owners(case: Case) -> dict[str, tuple[str, ...]]:
+    """Which cards answered for each address, in order: the packets say it, else the kernel."""
+    found: dict[str, list[str]] = {}
+    for one in sorted(connections(case), key=lambda each: each.first_ns):
+        found.setdefault(one.server.rpartition(":")[0], []).extend(one.macs)
+    path = case.evidence.path
+    told = (*case.evidence.neighbours, *(path.neighbours if path else ()))
+    for neighbour in sorted(told, key=lambda one: one.at_ns):
+        if neighbour.mac:
+            found.setdefault(neighbour.address, []).append(neighbour.mac)
+    return {address: tuple(dict.fromkeys(macs)) for address, macs in found.items()}
+
+
+def has_moved(server: str, case: Case) -> bool:
+    """Whether more than one card answered for the address of a server, `IP:port`."""
+    return len(owners(case).get(server.rpartition(":")[0], ())) > 1
+
+
+def bad_backends(path: PathMap | None) -> tuple[BadBackend, ...]:
+    """Backends that answered kubelag's own probes worse than the others did; none of one alone."""
+    if path is None:
+        return ()
+    times = {one.name: _answered_ns(_probes_of(one.name, path.behind)) for one in path.backends}
+    known = {one.name: one for one in path.backends}
+    found = []
+    for name, took_ns in times.items():
+        probes = _probes_of(name, path.behind)
+        others = [ns for other, ns in times.items() if other != name and ns is not None]
+        if not probes or not others:
+            continue
+        others_ns = round(median(others))
+        trouble = _trouble(probes, took_ns, others_ns)
+        if trouble is not None:
+            found.append(
+                BadBackend(
+                    name=name,
+                    address=known[name].address,
+                    trouble=trouble,
+                    took_ns=took_ns if took_ns is not None else max(p.took_ns for p in probes),
+                    others_ns=others_ns,
+                )
+            )
+    return tuple(sorted(found, key=lambda one: -one.took_ns))
+
+
+def good_backends(path: PathMap | None) -> tuple[str, ...]:
+    """Names of the backends that answered as they should, the quickest first."""
+    if path is None:
+        return ()
+    bad = {one.name for one in bad_backends(path)}
+    times = {one.name: _answered_ns(_probes_of(one.name, path.behind)) for one in path.backends}
+    good = [(ns, name) for name, ns in times.items() if ns is not None and name not in bad]
+    return tuple(name for _, name in sorted(good))
+
+
+def lost_when_large(path: PathMap | None) -> tuple[AddressProbe, AddressProbe] | None:
+    """A probe that stalled with usual segments, and one that got through with small ones.
+
+    A silent backend stalls its share of both; only where every usual one stalls and every small one
+    gets through is it the size.
+    """
+    if path is None or not path.front or not path.small_front:
+        return None
+    every_usual = all(one.error or _stalled(one) for one in path.front)
+    every_small = not any(one.error or _stalled(one) for one in path.small_front)
+    return (path.front[0], path.small_front[0]) if every_usual and every_small else None
+
+
+def handshake_ns(probes: Iterable[AddressProbe]) -> int | None:
+    """The median TLS handshake of kubelag's own connections; None where none succeeded."""
+    known = [one.tls_ns for one in probes if one.tls_ns is not None]
+    return round(median(known)) if known else None
+
+
+def round_trip_ns(case: Case) -> int | None:
+    """The smallest round trip to the server, in the run or by kubelag's own connections."""
+    seen = [one.rtt_ns for one in connections(case) if one.rtt_ns is not None]
+    path = case.evidence.path
+    own = [one.rtt_ns for one in path.front if one.rtt_ns is not None] if path else []
+    return min(seen or own, default=None)
+
+
+def _stalled(probe: AddressProbe) -> bool:
+    return max(probe.tls_ns or 0, probe.answer_ns or 0) >= NOTABLE_NS
+
+
+def _probes_of(name: str, probes: Sequence[AddressProbe]) -> list[AddressProbe]:
+    return [one for one in probes if one.backend == name]
+
+
+def _answered_ns(probes: Sequence[AddressProbe]) -> int | None:
+    """From the request to its answer, and the handshake before it; None where none came."""
+    known = [one.answer_ns + (one.tls_ns or 0) for one in probes if one.answer_ns is not None]
+    return round(median(known)) if known else None
+
+
+def _trouble(probes: Sequence[AddressProbe], took_ns: int | None, others_ns: int) -> Trouble | None:
+    if took_ns is None:
+        quick = all(one.took_ns < NOTABLE_NS for one in probes)
+        return "refused" if quick else "silent"
+    is_slow = took_ns >= NOTABLE_NS and took_ns > _SLOWER_RATIO * others_ns
+    return "slow" if is_slow else None

@@ -1,0 +1,18 @@
+"""The same command over IPv6 alone: to the first such address that has answered.
+
+It looks up no name either; `address_literal` shows what that alone saves.
+"""
+
+from kubelag.experiments.address_literal import of_family
+from kubelag.experiments.contract import Situation, Treatment
+
+
+class Ipv6Only:
+    """See the module."""
+
+    id = "ipv6_only"
+    title = "over IPv6 alone"
+
+    def vary(self, situation: Situation) -> tuple[Treatment, ...]:
+        """The command with that address."""
+        return (Treatment(variant=of_family(situation, 6)),)

@@ -1,0 +1,106 @@
+"""A box before the balancers ends TLS and speaks only HTTP/1.1.
+
+A cold run then needs a connection for each group-version, with a handshake each: felt where there
+are many, by whoever is some way off. So both are arranged. Client certificates cannot pass such a
+box: the user shows a token.
+"""
+
+import socket
+import ssl
+from dataclasses import replace
+from typing import Final
+
+from kubelag.errors import LabError
+from kubelag.lab.control_plane.certificates import Certificates
+from kubelag.lab.faults.contract import HaFault, Scene
+from kubelag.lab.faults.in_the_way import behind, put_box, take_box
+from kubelag.lab.ha.lab import HaLab, spot
+from kubelag.lab.ha.plan import BALANCED_PORT, NAME
+from kubelag.lab.ha.scenes import get_nodes
+from kubelag.lab.network.impair.delay import Delay
+from kubelag.lab.network.middlebox import MiddleboxSettings
+
+ONE_WAY_S: Final = 0.005
+"""A round trip of 10 ms: the next town."""
+GROUP_VERSIONS: Final = 250
+"""As in a cluster with some operators; fewer than the 300 that kubectl asks for at once."""
+CONNECT_S: Final = 5.0
+
+
+class Http1Middlebox:
+    """No HTTP/2, and each connection has its price."""
+
+    id = "http1_middlebox"
+    expected = ("http1_only",)
+    how_to_see = f"kubelag lab exec -- sh -c 'curl -skv https://{NAME}:8443/livez 2>&1 | grep ALPN'"
+
+    def component(self, _ha: HaLab) -> tuple[str, ...]:
+        """What the kubeconfig names: from here the box is the server."""
+        return (NAME,)
+
+    def on(self, ha: HaLab) -> None:
+        """Put the box in the way, with the certificate of a master, and the client further off."""
+        server = Certificates.below(ha.members[0].directory)
+        put_box(
+            ha,
+            MiddleboxSettings(
+                mode="http1",
+                upstreams=(behind(ha),),
+                certificate=server.server_certificate,
+                key=server.server_key,
+                upstream_ca=server.ca,
+                upstream_name=NAME,
+            ),
+        )
+        if ha.plan.kind == "embedded":
+            ha.reconfigure_all(replace(ha.plan.options, group_versions=GROUP_VERSIONS))
+        self._distance(ha).on()
+
+    def off(self, ha: HaLab) -> None:
+        """Lead past it again, and come back."""
+        self._distance(ha).off()
+        take_box(ha)
+        ha.calm()
+
+    def see(self, ha: HaLab) -> str:
+        """Ask both ways which protocol they choose, and time a segment."""
+        here = ha.name_server.settings.records[NAME].a[0]
+        chosen, usual = _protocol(ha, here), _protocol(ha, ha.vip)
+        if (chosen, usual) != ("http/1.1", "h2"):
+            raise LabError(
+                f"{here} chooses {chosen}, {ha.vip} chooses {usual}",
+                f"kubelag lab fault {self.id} off, then on again",
+            )
+        said = self._distance(ha).see(spot(ha.client), spot(ha.proxy))
+        return f"{NAME} is {here} and chooses {chosen}, {ha.vip} chooses {usual}; {said}"
+
+    def scene(self, ha: HaLab) -> Scene:
+        """`kubectl get nodes`, cold, with a token."""
+        return get_nodes(
+            ha,
+            describe=f"A box before the balancers speaks only HTTP/1.1, {2000 * ONE_WAY_S:g} ms off.",
+            user="token",
+        )
+
+    def _distance(self, ha: HaLab) -> Delay:
+        return Delay(
+            cable=ha.cable(ha.client),
+            one_way_s=ONE_WAY_S,
+            directory=ha.directory / "distance",
+            marks=ha.mark,
+        )
+
+
+def _protocol(ha: HaLab, address: str) -> str:
+    """What is chosen of both; trusts anybody, since who it is makes no difference here."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    place = (address, BALANCED_PORT)
+    connected = ha.client.namespace.do(lambda: socket.create_connection(place, CONNECT_S))
+    with connected, context.wrap_socket(connected) as secured:
+        return secured.selected_alpn_protocol() or "none"
+
+
+FAULT: HaFault = Http1Middlebox()

@@ -1,0 +1,68 @@
+"""The shared address moves to another master while the command runs.
+
+A process on the client's node watches its connections, and as soon as one has lived for a moment it
+has the owner's keepalived stopped, or the preferred one's started again: each run meets one move.
+The new owner knows nothing of the old connection. Who speaks to it is reset at once; who waits for
+an answer waits until it checks the connection, which client-go does after 30 s. The scene has it
+check after a second, so that a run takes seconds and not half a minute.
+"""
+
+from dataclasses import replace
+from typing import Final
+
+from kubelag.errors import LabError
+from kubelag.lab.faults.contract import HaFault, Scene
+from kubelag.lab.ha.lab import HaLab
+from kubelag.lab.ha.scenes import get_nodes
+from kubelag.lab.ha.timing import play
+
+MOVER: Final = "kubelag.lab.ha.moving"
+LATENCY_S: Final = 0.3
+"""Of each answer, so that a cold run, 0.1 s otherwise, is still running when the address moves."""
+CHECKED: Final = {"HTTP2_READ_IDLE_TIMEOUT_SECONDS": "1", "HTTP2_PING_TIMEOUT_SECONDS": "1"}
+"""client-go's own are 30 and 15 s."""
+
+
+class VipFailover:
+    """keepalived in mid-run."""
+
+    id = "vip_failover"
+    expected = ("virtual_address_moved", "connection_died")
+    how_to_see = "kubelag lab exec -- sh -c 'kubectl api-resources >/dev/null; ip neigh', twice"
+
+    def component(self, ha: HaLab) -> tuple[str, ...]:
+        """The shared address."""
+        return (ha.vip,)
+
+    def on(self, ha: HaLab) -> None:
+        """Start what moves the address."""
+        if ha.plan.kind == "embedded":
+            ha.reconfigure_all(replace(ha.plan.options, latency_s=LATENCY_S))
+        ha.start_helper(ha.client, MOVER)
+
+    def off(self, ha: HaLab) -> None:
+        """Let every master share again; the preferred one gets the address back."""
+        ha.stop_keepalived(ha.masters[0])  # which may be about to end already
+        ha.start_keepalived(ha.masters[0])
+        ha.wait_owner(ha.masters[:1])
+        ha.calm()
+
+    def see(self, ha: HaLab) -> str:
+        """Run the scene's command once, and look who has the address before and after."""
+        before = ha.wait_owner()
+        took_s = play(ha, self.scene(ha))
+        after = ha.wait_owner()
+        if before == after:
+            raise LabError(f"{ha.vip} stayed on {before.name}", f"kubelag lab fault {self.id} off")
+        return f"{ha.vip} moved from {before.name} to {after.name} in a run of {took_s:.2f} s"
+
+    def scene(self, ha: HaLab) -> Scene:
+        """`kubectl get nodes`, cold, which checks silent connections soon."""
+        return get_nodes(
+            ha,
+            environment=CHECKED,
+            describe=f"{ha.vip} moves to another master while the command runs.",
+        )
+
+
+FAULT: HaFault = VipFailover()

@@ -1,0 +1,1 @@
+"""The highly available lab: three masters, one address, real balancers, on one machine."""

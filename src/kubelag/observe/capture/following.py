@@ -1,0 +1,145 @@
+"""Follows all connections of a capture through its batches."""
+
+import numpy as np
+
+from kubelag.observe.capture.bursts import Bursts
+from kubelag.observe.capture.copies import without_copies
+from kubelag.observe.capture.frames import Account, Flags, Ints
+from kubelag.observe.capture.numbering import Numbering
+from kubelag.observe.capture.oddities import Marks, Oddities, marks_of
+from kubelag.observe.capture.progress import Progress, is_long, progress
+from kubelag.observe.capture.segments import ACK, Segments
+from kubelag.observe.capture.silences import Silences
+from kubelag.observe.capture.standing import NEVER, Standing
+from kubelag.observe.capture.tracing import Tracing
+
+_NOTE_BYTES = 48
+"""Two WINDOW_UPDATE frames of HTTP/2 in one TLS 1.3 record: 26 bytes, 22 around them. A request
+is hardly smaller: a HEADERS frame with a path of any length."""
+_NOTE_BYTES_TLS12 = 55
+"""The same in a record of TLS 1.2 (AES-GCM: 29 bytes around)."""
+_GREETING_BYTES = 512
+"""A server's session tickets and SETTINGS after the handshake take less in sum, an answer with its
+headers takes more. Measured with Go's and OpenSSL's; a small answer may be taken for it."""
+_GREETING_SEGMENTS = 160
+"""A greeting has given up before so many."""
+
+
+class Following:
+    """Feed it segments in the order of the file.
+
+    Args:
+        servers: As in `Wanted`.
+        account: Hears of limits.
+    """
+
+    def __init__(self, servers: frozenset[str] | None, account: Account) -> None:
+        self.numbering = Numbering(servers, account)
+        self.standing = Standing()
+        self.bursts = Bursts(account)
+        self.tracing = Tracing(account)
+
+    def feed(self, rows: Segments) -> None:
+        """The next segments."""
+        if is_long(rows) and len(rows) > 1:
+            half = np.arange(len(rows))
+            self.feed(rows.some(half[: len(half) // 2]))
+            self.feed(rows.some(half[len(half) // 2 :]))
+            return
+        rows, flow = self.numbering.sort(rows)
+        rows, flow = without_copies(rows, flow)
+        if len(rows):
+            self.standing.grow(self.numbering.clients)
+            self._follow(rows, flow)
+
+    def _follow(self, rows: Segments, flow: Ints) -> None:
+        flows, standing = self.numbering.flows, self.standing
+        now = progress(rows, flow, standing)
+        self._first_sight(rows, now)
+        marks, odd = marks_of(rows, now)
+        oddities = Oddities(rows, now, marks, flows)
+        oddities.look(odd)
+        self._greet(rows, now, marks)
+        Silences(
+            rows=rows, now=now, marks=marks, oddities=oddities, flows=flows, standing=standing
+        ).find()
+        has_payload = (rows.payload > 0) & ~marks.copy
+        speech = np.flatnonzero(marks.fresh > 0)
+        self.bursts.add(speech, flow, now.side, (rows.ns, marks.fresh), standing)
+        self.tracing.add(np.flatnonzero(has_payload), rows, now)
+        self._hardware(rows, now)
+        self._measure(rows, now, marks)
+        self._sum_up(rows, now, marks, has_payload)
+
+    def _first_sight(self, rows: Segments, now: Progress) -> None:
+        standing = self.standing
+        numbers, first_ns = now.flow[now.begins], rows.ns[now.begins]
+        new = standing.first_ns[numbers] < 0
+        standing.first_ns[numbers[new]] = first_ns[new]
+        standing.news_ns[numbers[new]] = first_ns[new]
+
+    def _greet(self, rows: Segments, now: Progress, marks: Marks) -> None:
+        """Hand the first words of each connection to its greeting."""
+        standing = self.standing
+        some = np.flatnonzero(standing.is_greeting[now.flow] & (marks.fresh > 0))
+        if not len(some):
+            return
+        begins = np.flatnonzero(np.diff(now.flow[some], prepend=-1))
+        for begin, end in zip(begins.tolist(), [*begins[1:].tolist(), len(some)], strict=True):
+            self._greet_one(rows, now, some[begin : min(end, begin + _GREETING_SEGMENTS)].tolist())
+
+    def _greet_one(self, rows: Segments, now: Progress, some: list[int]) -> None:
+        number = int(now.flow[some[0]])
+        greeting = self.numbering.flows[number].greeting
+        for row in some:
+            payload, at = int(rows.payload[row]), int(rows.payload_at[row])
+            known = rows.data[at : at + min(payload, int(rows.known[row]))].tobytes()
+            greeting.feed(
+                int(now.side[row]), int(now.start[row]), payload, known, int(rows.ns[row])
+            )
+            if greeting.is_done:
+                break
+        if not greeting.is_done:
+            return
+        standing = self.standing
+        standing.is_greeting[number] = False
+        if greeting.secured_ns is not None:
+            standing.secured_ns[number] = greeting.secured_ns
+            standing.note_limit[number] = _NOTE_BYTES if greeting.is_tls13 else _NOTE_BYTES_TLS12
+            standing.greeting_end[number] = greeting.server_end + _GREETING_BYTES
+
+    def _hardware(self, rows: Segments, now: Progress) -> None:
+        """Where the server's side changed its hardware address."""
+        for direction, macs in ((0, rows.to_mac), (1, rows.from_mac)):
+            some = np.flatnonzero((now.side == direction) & (macs != 0))
+            flow, values = now.flow[some], macs[some]
+            changes = (np.diff(flow, prepend=-1) != 0) | (np.diff(values, prepend=0) != 0)
+            for at in np.flatnonzero(changes).tolist():
+                self.numbering.flows[int(flow[at])].heard_mac(direction, int(values[at]))
+
+    def _measure(self, rows: Segments, now: Progress, marks: Marks) -> None:
+        """Round trips of data that was acknowledged by the next segment."""
+        side = now.side
+        said = (rows.payload > 0) & ~marks.again
+        confirmed = np.where(side[1:] == 0, now.confirmed[1][1:], now.confirmed[0][1:])
+        fits: Flags = said[:-1] & (side[1:] != side[:-1]) & (now.flow[1:] == now.flow[:-1])
+        fits &= ((rows.flags[1:] & ACK) > 0) & (confirmed == now.end[:-1])
+        took = np.append(np.where(fits, np.diff(rows.ns), NEVER), NEVER)
+        least = np.minimum.reduceat(took, now.begins)
+        numbers = now.flow[now.begins]
+        self.standing.rtt_ns[numbers] = np.minimum(self.standing.rtt_ns[numbers], least)
+
+    def _sum_up(self, rows: Segments, now: Progress, marks: Marks, has_payload: Flags) -> None:
+        standing, begins, last = self.standing, now.begins, now.ends - 1
+        numbers = now.flow[begins]
+        standing.last_ns[numbers] = rows.ns[last]
+        for side in (0, 1):
+            mine = now.side == side
+            said = mine & has_payload
+            standing.edge[numbers, side] = now.reached[side][last]
+            standing.acked[numbers, side] = now.confirmed[side][last]
+            fresh = np.where(mine, marks.fresh, 0)
+            standing.sent_bytes[numbers, side] += np.add.reduceat(fresh, begins)
+            standing.sent_segments[numbers, side] += np.add.reduceat(said, begins, dtype=np.int64)
+            largest = np.maximum.reduceat(np.where(said, rows.payload, 0), begins)
+            standing.largest[numbers, side] = np.maximum(standing.largest[numbers, side], largest)

@@ -1,0 +1,127 @@
+"""A batch of packets as they stand in a capture, and the bytes that they are read from."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Bytes: TypeAlias = npt.NDArray[np.uint8]
+Ints: TypeAlias = npt.NDArray[np.int64]
+Flags: TypeAlias = npt.NDArray[np.bool_]
+Records: TypeAlias = npt.NDArray[Any]
+"""Structured, or of any width."""
+
+CHUNK_BYTES = 4 << 20
+"""Read at once: large enough for numpy's own cost to vanish, small enough for caches. Measured."""
+PAD_BYTES = 256
+"""Zeros after the last byte, so that a header may be read of a packet that was cut."""
+MAX_PACKET_BYTES = 262_144
+"""Largest packet that libpcap writes (MAXIMUM_SNAPLEN); more is damage."""
+MAX_RECORD_BYTES = 1 << 20
+"""Largest block that is read, of names or secrets for example; more is damage. Arbitrary."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frames:
+    """Packets in the order of the file; all arrays are of the same length."""
+
+    data: Bytes
+    """The bytes that `at` points into, and `PAD_BYTES` more."""
+    at: Ints
+    """Where a packet begins."""
+    captured: Ints
+    """How many of its bytes there are."""
+    wire: Ints
+    """How long it was."""
+    ns: Ints
+    """Since the epoch."""
+    interface: Ints
+    """Number of the interface in `links`."""
+    links: tuple[int, ...]
+    """Link type of each interface (LINKTYPE_ numbers)."""
+
+
+class Account:
+    """What is said about a capture in the end; grows while it is read."""
+
+    def __init__(self) -> None:
+        self.packets = 0
+        self.unread = 0
+        self.lost = 0
+        self.first_ns: int | None = None
+        self.last_ns = 0
+        self.interfaces: dict[str, None] = {}
+        self.links: dict[int, None] = {}
+        self._notes: dict[str, None] = {}
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Each sentence once, in the order in which they came up."""
+        return tuple(self._notes)
+
+    def note(self, sentence: str) -> None:
+        """Say what limits the capture."""
+        if len(self._notes) < _MAX_NOTES:
+            self._notes[sentence] = None
+
+
+_MAX_NOTES = 20
+"""A hostile file could give cause for millions. Arbitrary."""
+
+
+class Readable(Protocol):
+    """A stream of bytes."""
+
+    def readinto(self, buffer: memoryview, /) -> int | None:
+        """Fill as much of the buffer as there is; 0 at the end."""
+
+
+class Chunks:
+    """A stream in pieces; what was not used of one stands before the next.
+
+    Args:
+        stream: Read from its present position on.
+        chunk_bytes: How much is held at once.
+    """
+
+    def __init__(self, stream: Readable, chunk_bytes: int = CHUNK_BYTES) -> None:
+        self._stream = stream
+        self._room = max(chunk_bytes, 2 * MAX_RECORD_BYTES)
+        self.raw = bytearray(self._room + PAD_BYTES)
+        """The piece itself: `used` bytes of the stream, then zeros. Overwritten by the next."""
+        self.used = 0
+        self.total = 0
+        """Bytes from the stream so far."""
+        self.is_over = False
+
+    def fill(self, consumed: int) -> None:
+        """Drop what was consumed and read on until the piece is full or the stream ends."""
+        view = memoryview(self.raw)
+        kept = bytes(view[consumed : self.used])
+        view[: len(kept)] = kept
+        self.used = len(kept)
+        while self.used < self._room and not self.is_over:
+            count = self._stream.readinto(view[self.used : self._room])
+            self.is_over = not count
+            self.used += count or 0
+            self.total += count or 0
+        view[self.used : self.used + PAD_BYTES] = bytes(PAD_BYTES)
+
+    def array(self) -> Bytes:
+        """The whole piece with its zeros."""
+        return np.frombuffer(self.raw, np.uint8)
+
+
+def overlapping(data: Bytes, kind: npt.DTypeLike) -> Records:
+    """The bytes as items of this kind, one beginning at each byte."""
+    dtype = np.dtype(kind)
+    count = max(0, len(data) - dtype.itemsize + 1)
+    items: Records = np.ndarray((count,), dtype, data, strides=(1,))
+    return items
+
+
+def headers(data: Bytes, at: Ints, kind: np.dtype[Any]) -> Records:
+    """The header of this layout at each position; positions must not be beyond the data."""
+    # Plain bytes are copied several times faster than structured items are.
+    return overlapping(data, f"V{kind.itemsize}")[at].view(kind)

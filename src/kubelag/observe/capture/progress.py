@@ -1,0 +1,136 @@
+"""How far both sides had come before each segment of a batch: sequence numbers made offsets.
+
+Sequence numbers wrap around (RFC 9293, section 3.4); they are read as what is nearest to where the
+side was when the batch began. A batch is therefore kept so small that no side says 1 GiB in it.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from kubelag.observe.capture.frames import Flags, Ints
+from kubelag.observe.capture.segments import ACK, FIN, RST, SYN, Segments, Words
+from kubelag.observe.capture.standing import Standing
+
+_APART = 1 << 34
+"""Between connections in one running maximum; larger than any step within a batch."""
+_BELOW = -(1 << 33)
+"""Lower than any step within a batch."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """Columns beside the segments of a batch, which stand by connection and then by time."""
+
+    flow: Ints
+    side: Ints
+    """Who sent it: 0 for the client, 1 for the server."""
+    begins: Ints
+    """Where each connection's segments begin."""
+    ends: Ints
+    start: Ints
+    """Offset of the first byte; meaningless for a reset."""
+    end: Ints
+    """After its last byte, with SYN and FIN as one byte each."""
+    sent: tuple[Ints, Ints]
+    """How far each side had come before this segment."""
+    acked: tuple[Ints, Ints]
+    """How far it had been acknowledged before this segment."""
+    reached: tuple[Ints, Ints]
+    """How far each side had come with this segment."""
+    confirmed: tuple[Ints, Ints]
+    """How far it was acknowledged with this segment."""
+
+
+def progress(rows: Segments, flow: Ints, standing: Standing) -> Progress:
+    """Place the segments; fills in where offsets count from for what is new."""
+    changes = np.flatnonzero(flow[1:] != flow[:-1]) + 1
+    begins = np.concatenate([np.zeros(1, np.int64), changes])
+    ends = np.append(changes, len(flow))
+    side = (rows.source != standing.client[flow]).astype(np.int64)
+    _set_origins(rows, flow, side, (begins, ends), standing)
+    mine, other = flow * 2 + side, flow * 2 + 1 - side
+    length = rows.payload + ((rows.flags & SYN) >> 1) + (rows.flags & FIN)
+    start = _step(rows.seq, standing.isn, standing.edge, mine)
+    end = start + length
+    ack = _step(rows.ack, standing.isn, standing.acked, other)
+    counts = (rows.flags & RST) == 0
+    heard = ((rows.flags & ACK) > 0) & counts & standing.has_isn.ravel()[other]
+    apart = flow * _APART
+    edge, acked = standing.edge, standing.acked
+    sent, reached, known, confirmed = [], [], [], []
+    for which in (0, 1):
+        by_it = side == which
+        sums = _running(end, by_it & counts, apart)
+        sent.append(_before(sums, begins) + edge[flow, which])
+        reached.append(sums + edge[flow, which])
+        sums = _running(ack, ~by_it & heard, apart)
+        known.append(_before(sums, begins) + acked[flow, which])
+        confirmed.append(sums + acked[flow, which])
+    base = edge.ravel()[mine]
+    return Progress(
+        flow=flow,
+        side=side,
+        begins=begins,
+        ends=ends,
+        start=start + base,
+        end=end + base,
+        sent=(sent[0], sent[1]),
+        reached=(reached[0], reached[1]),
+        acked=(known[0], known[1]),
+        confirmed=(confirmed[0], confirmed[1]),
+    )
+
+
+def _step(words: Words, isn: Words, offset: Ints, which: Ints) -> Ints:
+    """Signed distance from where that side was when the batch began."""
+    reference = (isn + offset.astype(np.uint32)).ravel()
+    distance: Ints = (words - reference[which]).view(np.int32).astype(np.int64)
+    return distance
+
+
+def _running(steps: Ints, counts: Flags, apart: Ints) -> Ints:
+    """The highest step so far within each connection, never below where it was."""
+    highest = np.maximum.accumulate(np.where(counts, steps, _BELOW) + apart)
+    return np.maximum(highest - apart, 0)
+
+
+def _before(sums: Ints, begins: Ints) -> Ints:
+    """The same without the segment itself."""
+    shifted = np.empty_like(sums)
+    shifted[1:] = sums[:-1]
+    shifted[begins] = 0
+    return shifted
+
+
+def _set_origins(
+    rows: Segments, flow: Ints, side: Ints, spans: tuple[Ints, Ints], standing: Standing
+) -> None:
+    has_isn = standing.has_isn
+    begins, ends = spans
+    new = np.flatnonzero(~has_isn[flow[begins]].all(axis=1))
+    for begin, end in zip(begins[new].tolist(), ends[new].tolist(), strict=True):
+        number = int(flow[begin])
+        for row in range(begin, end):
+            which, flags = int(side[row]), int(rows.flags[row])
+            if flags & RST:
+                continue
+            _set_origin(standing, number, which, int(rows.seq[row]))
+            if flags & ACK:
+                _set_origin(standing, number, 1 - which, int(rows.ack[row]))
+            if has_isn[number].all():
+                break
+
+
+def _set_origin(standing: Standing, flow: int, side: int, word: int) -> None:
+    if not standing.has_isn[flow, side]:
+        standing.has_isn[flow, side] = True
+        standing.isn[flow, side] = word
+
+
+def is_long(rows: Segments) -> bool:
+    """Whether one side may say so much that its sequence numbers could be misread."""
+    return int(rows.payload.sum()) > _LONG_BYTES
+
+
+_LONG_BYTES = 1 << 30

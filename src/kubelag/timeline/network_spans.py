@@ -1,0 +1,124 @@
+"""Turns connections into spans: what of a request's time was spent on its way. Pure.
+
+A lost packet is blamed on the loss wherever it happened, a round trip on the way; what then
+remains of connecting, of the proxy and of TLS is blamed on those, and what remains of the request
+on the server. So no nanosecond of a journey is given to two of them.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+from kubelag.model.attribution import Factor, Span
+from kubelag.model.network import Connection
+from kubelag.timeline import factors
+from kubelag.timeline.journeys import Journey
+from kubelag.timeline.transfer import transfers
+
+
+def journey_spans(journey: Journey) -> tuple[Span, ...]:
+    """What the request's own connections spent of its time, without overlap."""
+    spans = [*_attempt_spans(journey)]
+    if journey.connection is not None:
+        spans += connection_spans(journey.connection)
+        if not journey.connection.bursts:
+            spans = _apart([*spans, *_first_round_trip(journey)])
+    return tuple(spans)
+
+
+def connection_spans(connection: Connection) -> list[Span]:
+    """What a connection that came about spent on its way, in order, without overlap.
+
+    What comes first in the list below wins where two overlap.
+    """
+    return _apart(
+        [
+            *_loss(connection),
+            *_full_line(connection),
+            *_round_trips(connection),
+            *_stages(connection),
+        ]
+    )
+
+
+def _apart(spans: Iterable[Span]) -> list[Span]:
+    """The spans without the parts that an earlier one of the list covers, by their begin."""
+    kept: list[Span] = []
+    for span in spans:
+        kept += carve(span, kept)
+    return sorted(kept, key=lambda one: one.start_ns)
+
+
+def carve(span: Span, holders: Iterable[Span]) -> Iterator[Span]:
+    """The parts of a span during which none of the holders was at work."""
+    start_ns = span.start_ns
+    for holder in sorted(holders, key=lambda one: one.start_ns):
+        if holder.end_ns <= start_ns or holder.start_ns >= span.end_ns:
+            continue
+        if holder.start_ns > start_ns:
+            yield replace(span, start_ns=start_ns, end_ns=holder.start_ns)
+        start_ns = max(start_ns, holder.end_ns)
+    if start_ns < span.end_ns:
+        yield replace(span, start_ns=start_ns, end_ns=span.end_ns)
+
+
+def _attempt_spans(journey: Journey) -> Iterator[Span]:
+    """From each attempt that came to nothing to the next one, or to the request's end."""
+    dialled = journey.connection.syn_ns if journey.connection and journey.is_dialled else None
+    moments = [one.syn_ns or one.first_ns for one in journey.attempts]
+    moments.append(dialled or journey.request.end_ns)
+    for attempt, (begin_ns, end_ns) in zip(journey.attempts, pairwise(moments), strict=True):
+        yield from _span(factors.CONNECT, begin_ns, end_ns, attempt)
+
+
+def _loss(connection: Connection) -> Iterator[Span]:
+    for pause in connection.pauses:
+        if pause.retransmissions and pause.is_over:
+            yield from _span(factors.LOSS, pause.start_ns, pause.end_ns, connection)
+
+
+def _full_line(connection: Connection) -> Iterator[Span]:
+    for one in transfers(connection):
+        yield from _span(factors.TRANSFER, one.start_ns, one.end_ns, connection)
+
+
+def _round_trips(connection: Connection) -> Iterator[Span]:
+    """One for connecting, and one wherever the server answers what the client has said."""
+    if connection.rtt_ns is None:
+        return
+    if connection.syn_ns is not None and connection.established_ns is not None:
+        end_ns = min(connection.syn_ns + connection.rtt_ns, connection.established_ns)
+        yield from _span(factors.ROUND_TRIPS, connection.syn_ns, end_ns, connection)
+    for said, answered in pairwise(connection.bursts):
+        if said.sender == "client" and answered.sender == "server":
+            end_ns = min(said.start_ns + connection.rtt_ns, answered.start_ns)
+            yield from _span(factors.ROUND_TRIPS, said.start_ns, end_ns, connection)
+
+
+def _first_round_trip(journey: Journey) -> Sequence[Span]:
+    """Where nobody saw who spoke when: a request goes there and back once."""
+    connection, request = journey.connection, journey.request
+    if connection is None or connection.rtt_ns is None:
+        return ()
+    begin_ns = request.start_ns
+    if journey.is_dialled:
+        begin_ns = connection.secured_ns or connection.hello_ns or connection.established_ns or 0
+    end_ns = min(begin_ns + connection.rtt_ns, request.end_ns)
+    return tuple(_span(factors.ROUND_TRIPS, max(begin_ns, request.start_ns), end_ns, connection))
+
+
+def _stages(connection: Connection) -> Iterator[Span]:
+    one = connection
+    stages: tuple[tuple[Factor, int | None, int | None], ...] = (
+        (factors.CONNECT, one.syn_ns, one.established_ns),
+        (factors.PROXY, one.proxy_asked_ns, one.proxy_answered_ns or one.last_ns),
+        (factors.TLS, one.hello_ns, one.secured_ns or one.server_hello_ns or one.last_ns),
+    )
+    for factor, begin_ns, end_ns in stages:
+        if begin_ns is not None and end_ns is not None:
+            yield from _span(factor, begin_ns, end_ns, connection)
+
+
+def _span(factor: Factor, start_ns: int, end_ns: int, connection: Connection) -> Iterator[Span]:
+    if start_ns < end_ns:
+        yield Span(factor=factor, start_ns=start_ns, end_ns=end_ns, what=connection.server)

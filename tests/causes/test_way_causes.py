@@ -1,0 +1,447 @@
+"""Causes on the way to the server, with evidence for each thing that they can say."""
+
+from dataclasses import replace
+
+import pytest
+
+from evidence import (
+    MS,
+    SERVER,
+    START,
+    S,
+    burst,
+    connection,
+    evidence,
+    lookup,
+    name_probe,
+    path,
+    pause,
+    probe,
+    request,
+    silent,
+    unanswered,
+    without,
+)
+from judging import judged, suspects
+from kubelag.causes.address_dead import AddressDead
+from kubelag.causes.backend_unwell import BackendUnwell
+from kubelag.causes.bandwidth_narrow import BandwidthNarrow
+from kubelag.causes.connection_died import ConnectionDied
+from kubelag.causes.contract import Cause
+from kubelag.causes.http1_only import Http1Only
+from kubelag.causes.ipv6_unreachable import Ipv6Unreachable
+from kubelag.causes.large_packets_vanish import LargePacketsVanish
+from kubelag.causes.name_local_domain import NameLocalDomain
+from kubelag.causes.name_search_list import NameSearchList
+from kubelag.causes.name_server_dead import NameServerDead
+from kubelag.causes.name_server_slow import NameServerSlow
+from kubelag.causes.name_type_unanswered import NameTypeUnanswered
+from kubelag.causes.packet_loss import PacketLoss
+from kubelag.causes.proxy_slow import ProxySlow
+from kubelag.causes.round_trips_long import RoundTripsLong
+from kubelag.causes.server_unreachable import ServerUnreachable
+from kubelag.causes.tls_slow import TlsSlow
+from kubelag.causes.virtual_address_moved import VirtualAddressMoved
+from kubelag.model.evidence import Evidence
+from kubelag.model.path import Neighbour
+
+NODES = "/api/v1/nodes?limit=500"
+
+
+def asked(took_ns: int, **changes: object) -> Evidence:
+    """One request that took so long, and what was seen of its way."""
+    return evidence(took_ns + 50 * MS, requests=(request(NODES, 0, took_ns),), **changes)
+
+
+DEAD_SERVER = asked(
+    5_020 * MS,
+    lookups=(
+        lookup(0, None),
+        lookup(MS, None, kind="AAAA"),
+        lookup(5 * S, 2 * MS, server="10.0.0.3:53"),
+    ),
+    connections=(connection(5_005 * MS, 40 * MS),),
+    path=path(
+        names=(
+            name_probe("A", code="timeout", took_ns=5 * S),
+            name_probe("A", server="10.0.0.3:53"),
+        )
+    ),
+)
+SLOW_SERVER = asked(
+    1_220 * MS,
+    lookups=(lookup(0, 1_200 * MS), lookup(0, 1_200 * MS, kind="AAAA")),
+    connections=(connection(1_201 * MS, 40 * MS),),
+)
+NO_AAAA = asked(
+    10_020 * MS,
+    lookups=(
+        lookup(0, MS),
+        lookup(0, None, kind="AAAA"),
+        lookup(5 * S, MS),
+        lookup(5 * S, None, kind="AAAA"),
+    ),
+    connections=(connection(10 * S, 40 * MS),),
+)
+SEARCHED = asked(
+    1_230 * MS,
+    lookups=(
+        *(
+            lookup(n * 300 * MS, 300 * MS, name=f"api.example.com.d{n}.test", code="NXDOMAIN")
+            for n in range(4)
+        ),
+        lookup(1_200 * MS, MS),
+    ),
+    connections=(connection(1_205 * MS, 40 * MS),),
+)
+LOCAL = replace(SLOW_SERVER, path=path(host="master.local"))
+
+
+@pytest.mark.parametrize(
+    ("seen", "cause", "component", "waited_ns"),
+    [
+        (DEAD_SERVER, NameServerDead(), "10.0.0.2:53", 5 * S),
+        (SLOW_SERVER, NameServerSlow(), "10.0.0.2:53", 1_200 * MS),
+        (NO_AAAA, NameTypeUnanswered(), "AAAA", 10 * S),
+        (SEARCHED, NameSearchList(), "4 names that do not exist", 1_200 * MS),
+        (LOCAL, NameLocalDomain(), ".local", 1_200 * MS),
+    ],
+    ids=lambda value: getattr(value, "id", None),
+)
+def test_of_all_causes_only_the_right_one_is_suspected_for_slow_names(
+    seen: Evidence, cause: Cause, component: str, waited_ns: int
+) -> None:
+    found = suspects(seen)
+    assert list(found) == [cause.id]
+    assert component in found[cause.id].sentence
+    assert found[cause.id].low_ns == pytest.approx(waited_ns, rel=0.05)
+    assert found[cause.id].experiments == ("address_literal",)
+
+
+@pytest.mark.parametrize(
+    "cause",
+    [NameServerDead(), NameServerSlow(), NameTypeUnanswered(), NameSearchList()],
+    ids=lambda cause: cause.id,
+)
+def test_quick_names_are_ruled_out_with_their_figure(cause: Cause) -> None:
+    seen = asked(20 * MS, lookups=(lookup(0, 2 * MS), lookup(0, 3 * MS, kind="AAAA")))
+    judgement = judged(cause, seen)
+    assert judgement.standing == "ruled_out"
+    assert judgement.sentence == "2 questions to name servers, the slowest took 3.00 ms"
+
+
+def test_an_address_asks_no_name_server() -> None:
+    judgement = judged(NameServerSlow(), asked(20 * MS, path=path(is_literal=True)))
+    assert judgement.sentence == "the server is given as an address, so no name server was asked"
+
+
+def test_names_that_nobody_watched_are_unknown() -> None:
+    blind = without("capture", "syscalls", "sockets", why="no permission")
+    judgement = judged(NameServerSlow(), asked(2 * S, looks=blind))
+    assert judgement.standing == "unknown"
+    assert judgement.missing
+
+
+DEAD, ALIVE = "192.0.2.1:6443", SERVER
+DEAD_ADDRESS = asked(
+    10_030 * MS,
+    connections=(unanswered(0, 7 * S, server=DEAD), connection(10 * S, 40 * MS, 2, server=ALIVE)),
+    path=path(addresses=(DEAD, ALIVE), front=(silent(address=DEAD), probe())),
+)
+NO_IPV6 = asked(
+    330 * MS,
+    connections=(
+        unanswered(0, 300 * MS, server="[2001:db8::1]:6443"),
+        connection(300 * MS, 40 * MS, 2),
+    ),
+    path=path(front=(silent(address="[2001:db8::1]:6443"), probe())),
+)
+UNREACHABLE = replace(
+    asked(
+        30 * S,
+        connections=(unanswered(0, 15 * S), unanswered(15 * S, 15 * S, number=2)),
+        path=path(front=(silent(),), behind=(), backends=()),
+    )
+)
+LOSSY = asked(
+    1_500 * MS,
+    connections=(
+        connection(
+            0,
+            1_500 * MS,
+            sent_again=3,
+            received_again=4,
+            pauses=(
+                pause(10 * MS, 600 * MS, retransmissions=2, awaited="unclear"),
+                pause(700 * MS, 700 * MS, retransmissions=2, awaited="unclear"),
+            ),
+        ),
+    ),
+)
+BLACK_HOLE = asked(
+    10 * S,
+    connections=(
+        connection(
+            0, 10 * S, secured_ns=None, server_hello_ns=None, ending="client_reset", rtt_ns=None
+        ),
+    ),
+    path=path(
+        front=(silent(connect_ns=MS, error="no TLS answer within 3 s"),),
+        small_front=(probe(segment_limit_bytes=1000),),
+        behind=(),
+        backends=(),
+    ),
+)
+SLOW_TLS = asked(
+    2_030 * MS,
+    connections=(connection(0, 2_030 * MS, secured_ns=START + 2_010 * MS),),
+    path=path(front=(probe(tls_ns=2 * S),) * 3),
+)
+BY_PROXY = path(proxy="proxy.test:6443", proxy_source="HTTPS_PROXY")
+SLOW_PROXY = asked(
+    3_030 * MS,
+    connections=(
+        connection(
+            0,
+            3_030 * MS,
+            proxy_asked_ns=START + MS,
+            proxy_answered_ns=START + 3_001 * MS,
+            hello_ns=START + 3_002 * MS,
+            secured_ns=START + 3_004 * MS,
+        ),
+    ),
+    path=BY_PROXY,
+)
+DEAD_PROXY = asked(30 * S, connections=(unanswered(0, 30 * S),), path=BY_PROXY)
+FAR = asked(
+    600 * MS,
+    connections=(
+        connection(
+            0,
+            600 * MS,
+            established_ns=START + 100 * MS,
+            hello_ns=START + 100 * MS,
+            server_hello_ns=START + 200 * MS,
+            secured_ns=START + 203 * MS,
+            rtt_ns=100 * MS,
+            bursts=(
+                burst("client", 100 * MS),
+                burst("server", 200 * MS),
+                burst("client", 203 * MS),
+                burst("server", 590 * MS),
+            ),
+        ),
+    ),
+    path=path(front=(probe(connect_ns=100 * MS),)),
+)
+NARROW = evidence(
+    3_100 * MS,
+    requests=(request(NODES, 0, 60 * MS),),
+    connections=(
+        connection(
+            0,
+            3_100 * MS,
+            rtt_ns=MS,
+            rtt_smoothed_ns=300 * MS,
+            received_bytes=250 * 1448,
+            bursts=(
+                burst("client", 4 * MS),
+                *(burst("server", (50 + 12 * n) * MS, 1448) for n in range(250)),
+            ),
+        ),
+    ),
+)
+MOVED = asked(
+    3_500 * MS,
+    connections=(
+        connection(
+            0,
+            3 * S,
+            macs=("02:00:00:00:00:01",),
+            ending="server_reset",
+            pauses=(pause(100 * MS, 2_900 * MS, retransmissions=4, awaited="unclear"),),
+        ),
+        connection(3_100 * MS, 300 * MS, 2, macs=("02:00:00:00:00:02",)),
+    ),
+)
+DIED = asked(
+    45 * S,
+    connections=(
+        connection(
+            0,
+            45 * S,
+            pauses=(pause(S, 44 * S, retransmissions=9, awaited="unclear", is_over=False),),
+        ),
+    ),
+)
+HTTP1 = evidence(
+    1 * S,
+    requests=tuple(request(f"/apis/g{n}/v1", 0, 700 * MS) for n in range(40)),
+    connections=tuple(
+        connection(n * MS, 700 * MS, n, secured_ns=START + (600 + n) * MS, protocol="http/1.1")
+        for n in range(40)
+    ),
+    path=path(front=(probe(protocol="http/1.1"),)),
+)
+
+
+@pytest.mark.parametrize(
+    ("seen", "cause", "component", "experiment"),
+    [
+        (DEAD_ADDRESS, AddressDead(), DEAD, "address_literal"),
+        (NO_IPV6, Ipv6Unreachable(), "[2001:db8::1]:6443", "ipv4_only"),
+        (UNREACHABLE, ServerUnreachable(), SERVER, ""),
+        (LOSSY, PacketLoss(), "7 of 20 segments", ""),
+        (BLACK_HOLE, LargePacketsVanish(), SERVER, "small_segments"),
+        (SLOW_PROXY, ProxySlow(), "proxy.test:6443 (from HTTPS_PROXY)", "bypass_proxy"),
+        (DEAD_PROXY, ProxySlow(), "cannot be reached", "bypass_proxy"),
+        (FAR, RoundTripsLong(), "100 ms", "delay_response"),
+        (NARROW, BandwidthNarrow(), "Mbit/s", ""),
+        (MOVED, VirtualAddressMoved(), "02:00:00:00:00:02", ""),
+        (DIED, ConnectionDied(), SERVER, ""),
+    ],
+    ids=lambda value: getattr(value, "id", None),
+)
+def test_the_right_cause_is_suspected_first_with_its_component(
+    seen: Evidence, cause: Cause, component: str, experiment: str
+) -> None:
+    found = suspects(seen)
+    first = max(found.values(), key=lambda one: one.high_ns)
+    assert first.cause == cause.id
+    assert component in first.sentence
+    assert first.experiments == ((experiment,) if experiment else ())
+    assert 0 <= first.low_ns <= first.high_ns
+
+
+def test_a_slow_terminator_is_told_from_slow_servers() -> None:
+    judgement = judged(TlsSlow(), SLOW_TLS)
+    assert judgement.standing == "suspected"
+    assert judgement.sentence.startswith("what stands before the API servers takes 2.00 s")
+    assert judgement.experiments == ("direct_backend",)
+    both = replace(SLOW_TLS, path=path(front=(probe(tls_ns=2 * S),), behind=(probe(tls_ns=2 * S),)))
+    assert judged(TlsSlow(), both).sentence.startswith("the server takes 2.00 s")
+
+
+def test_a_stalled_handshake_that_did_not_come_again_accuses_nobody() -> None:
+    stalled = replace(SLOW_TLS, path=path())
+    judgement = judged(TlsSlow(), stalled)
+    assert judgement.standing == "unknown"
+    for candidate in ("dead server", "large packets", "proxy"):
+        assert candidate in judgement.missing[0]
+    assert "tls_slow" not in suspects(stalled)
+
+
+def test_http1_is_suspected_only_where_the_server_offers_nothing_better() -> None:
+    judgement = judged(Http1Only(), HTTP1)
+    assert judgement.standing == "suspected"
+    assert "40 connections" in judgement.sentence
+    assert judgement.experiments == ("direct_backend:master1",)
+    by_choice = judged(Http1Only(), replace(HTTP1, path=path()))
+    assert by_choice.standing == "ruled_out"
+
+
+TROUBLES = {
+    "refuses connections": silent(hop="backend", backend="master2", took_ns=MS, error="refused"),
+    "does not answer": silent(hop="backend", backend="master2"),
+    "is slow": probe(hop="backend", backend="master2", answer_ns=1 * S),
+}
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_the_backend_that_is_not_as_the_others_is_named(trouble: str) -> None:
+    healthy = path()
+    behind = (healthy.behind[0], TROUBLES[trouble], healthy.behind[2])
+    secured_ns = START + (10 * MS if trouble == "is slow" else 1_990 * MS)
+    seen = asked(
+        2 * S,
+        connections=(connection(0, 2 * S, secured_ns=secured_ns, backend="master2"),),
+        path=path(behind=behind),
+    )
+    found = suspects(seen)
+    first = max(found.values(), key=lambda one: one.high_ns)
+    assert first.cause == "backend_unwell"
+    assert f"master2 (10.0.1.2:6443) {trouble}" in first.sentence
+    assert first.experiments == ("direct_backend:master1",)
+    assert first.supporting == ("direct_backend:master2",)
+    assert "tls_slow" not in found
+    assert "api_server_slow" not in found
+    assert any("1 connection of this run went to master2" in fact.text for fact in first.facts)
+
+
+def test_a_bad_backend_that_this_run_did_not_meet_is_only_told() -> None:
+    healthy = path()
+    bad = path(behind=(*healthy.behind[:2], silent(hop="backend", backend="master3")))
+    judgement = judged(BackendUnwell(), asked(20 * MS, path=bad))
+    assert judgement.standing == "ruled_out"
+    assert "master3" in judgement.sentence
+    assert "did not wait for it" in judgement.sentence
+
+
+def test_healthy_backends_are_ruled_out_with_their_figures() -> None:
+    judgement = judged(BackendUnwell(), asked(20 * MS))
+    assert judgement.standing == "ruled_out"
+    assert "3 API servers behind the address answered directly in 2.00 ms" in judgement.sentence
+
+
+def test_without_backends_nobody_can_tell() -> None:
+    alone = path(backends=(), behind=(), backends_why="the Endpoints object may not be read")
+    judgement = judged(BackendUnwell(), asked(2 * S, path=alone))
+    assert judgement.standing == "unknown"
+    assert "may not be read" in judgement.missing[0]
+
+
+def test_an_address_that_stayed_where_it_was_is_ruled_out_with_its_card() -> None:
+    seen = path(
+        neighbours=tuple(
+            Neighbour(at_ns=START + at, address="127.0.0.1", mac="02:00:00:00:00:01")
+            for at in (0, S)
+        )
+    )
+    judgement = judged(VirtualAddressMoved(), asked(20 * MS, path=seen))
+    assert judgement.standing == "ruled_out"
+    assert judgement.sentence == "127.0.0.1 stayed at 02:00:00:00:00:01"
+
+
+def test_losses_are_ruled_out_with_their_count() -> None:
+    judgement = judged(PacketLoss(), asked(20 * MS, connections=(connection(0, 20 * MS),)))
+    assert judgement.standing == "ruled_out"
+    assert judgement.sentence == "0 of 20 segments on 1 connection sent again"
+
+
+def test_the_round_trip_tells_how_many_are_waited_for() -> None:
+    judgement = judged(RoundTripsLong(), FAR)
+    assert judgement.dose_ns == 100 * MS
+    assert judgement.arithmetic == "3.0 round trips x 100 ms = 300 ms"
+    assert judgement.low_ns == 300 * MS
+
+
+@pytest.mark.parametrize(
+    "cause",
+    [
+        AddressDead(),
+        Ipv6Unreachable(),
+        ServerUnreachable(),
+        PacketLoss(),
+        TlsSlow(),
+        Http1Only(),
+        RoundTripsLong(),
+        BandwidthNarrow(),
+        VirtualAddressMoved(),
+        ConnectionDied(),
+    ],
+    ids=lambda cause: cause.id,
+)
+def test_connections_that_nobody_watched_are_unknown(cause: Cause) -> None:
+    blind = without("capture", "sockets", why="netlink is not permitted")
+    judgement = judged(cause, asked(5 * S, looks=blind))
+    assert judgement.standing == "unknown"
+    assert "netlink is not permitted" in " ".join(judgement.missing)
+
+
+@pytest.mark.parametrize(
+    "cause", [BackendUnwell(), LargePacketsVanish(), ProxySlow()], ids=lambda cause: cause.id
+)
+def test_a_way_that_was_not_tried_is_unknown(cause: Cause) -> None:
+    judgement = judged(cause, asked(5 * S, path=None, looks=without("path", why="crashed")))
+    assert judgement.standing == "unknown"
+    assert judgement.missing

@@ -1,0 +1,97 @@
+"""Our own capture sees what crosses, ends with us, and leaves nothing behind."""
+
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from kubelag.errors import CaptureError
+from kubelag.observe.capture.live import LiveCapture, filter_of, why_not
+from kubelag.observe.capture.wanted import Wanted
+
+needs_capture = pytest.mark.skipif(bool(why_not()), reason=why_not() or "-")
+ALONE = """
+import sys, time
+from kubelag.observe.capture.live import LiveCapture
+capture = LiveCapture(ports=[1], interface="lo")
+capture.start()
+print(capture._keeper.process.pid, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.real
+@needs_capture
+def test_the_last_packets_are_seen_and_started_from_a_thread_with_blocked_signals() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        address = listening.getsockname()
+        server = f"127.0.0.1:{address[1]}"
+        capture = LiveCapture(servers=[server], interface="lo")
+
+        def start() -> None:
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM])
+            capture.start()
+
+        starter = threading.Thread(target=start)
+        starter.start()
+        starter.join()
+        with socket.create_connection(address) as client, listening.accept()[0] as other:
+            client.sendall(b"x" * 100_000)
+            client.shutdown(socket.SHUT_WR)
+            while other.recv(65_536):
+                pass
+            other.sendall(b"bye")
+        seen, look = capture.stop()
+    (connection,) = seen.connections
+    assert (connection.server, connection.sent_bytes) == (server, 100_000)
+    assert (connection.received_bytes, connection.ending) == (3, "client_fin")
+    assert (look.state, look.lost, seen.file.name) == ("looked", 0, "live")
+
+
+@pytest.mark.real
+@needs_capture
+def test_tcpdump_does_not_outlive_a_program_that_is_killed() -> None:
+    argv = [sys.executable, "-c", ALONE]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
+        assert program.stdout is not None
+        pid = int(program.stdout.readline())
+        ended = os.pidfd_open(pid)
+        program.kill()
+        program.wait()
+    try:
+        assert select.select([ended], [], [], 10)[0], "tcpdump goes on alone"
+    finally:
+        os.close(ended)
+
+
+@pytest.mark.real
+@needs_capture
+def test_an_interface_that_is_not_there_is_told_and_nothing_is_left() -> None:
+    capture = LiveCapture(ports=[1], interface="klcapnone")
+    with pytest.raises(CaptureError, match="klcapnone"):
+        capture.start()
+    with pytest.raises(CaptureError, match="not started"):
+        capture.stop()
+
+
+def test_without_tcpdump_it_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert why_not() == "tcpdump is not installed; install the package tcpdump"
+    with pytest.raises(CaptureError, match="cannot be started"):
+        LiveCapture(ports=[1]).start()
+
+
+def test_the_filter_names_endpoints_questions_and_errors() -> None:
+    text = filter_of(["192.0.2.1:6443", "[2001:db8::1]:443"], [8443], Wanted())
+    assert text.startswith("tcp port 8443 or (host 192.0.2.1 and tcp port 6443)")
+    assert "host 2001:db8::1 and tcp port 443" in text
+    assert "port 53" in text
+    assert "icmp6" in text
