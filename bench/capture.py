@@ -15,9 +15,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -33,6 +32,9 @@ from measuring import (
     scratch,
     tell,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 FILE_BYTES = 1 << 30
 SNAPLEN = 262
@@ -108,7 +110,7 @@ class Reading(NamedTuple):
 
 
 def conversation(exchanges: int) -> list[Step]:
-    """A handshake, then requests with answers of four segments, the first of each fiftieth twice."""
+    """A handshake, then requests with answers of four segments; each fiftieth has one twice."""
     syn, ack, push, fin = 2, 16, 24, 17
     hello, answer = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"\x16\x03\x03\x00\x7a\x02"
     steps = [
@@ -197,8 +199,8 @@ def _joined(records: np.ndarray) -> memoryview:
         short = lengths[some] < RECORD.itemsize
         for rows, columns in ((some[~short], width), (some[short], width[: 16 + HEADER_BYTES + 6])):
             if len(rows):
-                columns = columns[columns < int(lengths[rows].min())]
-                out[begins[rows][:, None] + columns] = raw[rows][:, columns]
+                fits = columns[columns < int(lengths[rows].min())]
+                out[begins[rows][:, None] + fits] = raw[rows][:, fits]
     return memoryview(out)[: int(lengths.sum())]
 
 

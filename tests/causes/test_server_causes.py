@@ -1,5 +1,7 @@
 """Causes within the API server, with evidence for each thing that they can say."""
 
+from dataclasses import replace
+
 import pytest
 
 from evidence import MS, START, S, cache, evidence, path, probe, request, without
@@ -22,7 +24,13 @@ SERVER_CAUSES = (AuthenticationSlow(), RequestsQueued(), StorageSlow())
 def own(purpose: str, took_ns: int, status: int = 200) -> OwnRequest:
     server = OwnPhase(kind="server", took_ns=took_ns)
     return OwnRequest(
-        purpose=purpose, verb="GET", url="x", status=status, took_ns=took_ns, phases=(server,)
+        purpose=purpose,
+        verb="GET",
+        url="x",
+        status=status,
+        took_ns=took_ns,
+        phases=(server,),
+        priority_level="workloads" if purpose in {"again", "from_memory"} else "exempt",
     )
 
 
@@ -86,6 +94,15 @@ def test_only_the_part_of_the_server_that_is_slow_is_suspected(
 ) -> None:
     assert list(suspects(seen)) == [cause.id]
     assert words in judged(cause, seen).sentence
+
+
+@pytest.mark.parametrize("level", ["exempt", ""])
+def test_who_is_exempt_from_queues_is_not_queued(level: str) -> None:
+    told = tuple(
+        replace(one, priority_level=level if one.purpose == "again" else one.priority_level)
+        for one in probes(2, 3, 402, 401)
+    )
+    assert list(suspects(slow_discovery(400 * MS, server_probes=told))) == ["api_server_slow"]
 
 
 @pytest.mark.parametrize("cause", SERVER_CAUSES, ids=lambda cause: cause.id)

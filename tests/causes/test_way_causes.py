@@ -439,9 +439,35 @@ def test_connections_that_nobody_watched_are_unknown(cause: Cause) -> None:
 
 
 @pytest.mark.parametrize(
-    "cause", [BackendUnwell(), LargePacketsVanish(), ProxySlow()], ids=lambda cause: cause.id
+    "cause", [BackendUnwell(), LargePacketsVanish()], ids=lambda cause: cause.id
 )
 def test_a_way_that_was_not_tried_is_unknown(cause: Cause) -> None:
     judgement = judged(cause, asked(5 * S, path=None, looks=without("path", why="crashed")))
     assert judgement.standing == "unknown"
     assert judgement.missing
+
+
+@pytest.mark.parametrize(
+    "cause", [BackendUnwell(), LargePacketsVanish(), ProxySlow()], ids=lambda cause: cause.id
+)
+def test_a_way_that_nobody_waited_for_needs_no_probe(cause: Cause) -> None:
+    seen = asked(
+        20 * MS, connections=(connection(0, 20 * MS),), path=None, looks=without("path", why="no")
+    )
+    assert judged(cause, seen).standing == "ruled_out"
+
+
+def test_parallel_dials_in_vain_are_each_their_own_requests() -> None:
+    seen = evidence(
+        S,
+        requests=tuple(request(f"/apis/g{n}/v1", n * MS, 330 * MS) for n in range(20)),
+        connections=(
+            *(unanswered(n * MS, 300 * MS, "[2001:db8::1]:6443", n) for n in range(20)),
+            *(connection((300 + n) * MS, 40 * MS, 100 + n) for n in range(20)),
+        ),
+        path=path(front=(silent(address="[2001:db8::1]:6443"), probe())),
+    )
+    found = suspects(seen)
+    assert "ipv6_unreachable" in found
+    assert "api_server_slow" not in found
+    assert "20 connections x 300 ms" in found["ipv6_unreachable"].arithmetic

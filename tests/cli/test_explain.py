@@ -15,8 +15,10 @@ from kubelag.causes.catalogue import all_causes
 from kubelag.cli import explain as command
 from kubelag.cli.main import main
 from kubelag.engine import explain as engine
+from kubelag.engine.captures import Files
 from kubelag.engine.explain import Explained, Teller, Wish
 from kubelag.engine.reporting import judge
+from kubelag.engine.road import Hints
 from kubelag.errors import KubelagError
 from kubelag.model.evidence import Run
 from kubelag.model.experiment import Trial
@@ -51,6 +53,53 @@ def test_options_become_a_wish(monkeypatch: pytest.MonkeyPatch) -> None:
     assert made.wish.argv == ("kubectl", "-n", "x", "get", "po")
     assert (made.wish.cold, made.wish.once, made.wish.prove) == (True, True, False)
     assert (made.wish.budget_s, made.wish.show_output) == (7.5, True)
+
+
+def test_what_is_known_of_the_way_becomes_part_of_the_wish(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = install(monkeypatch)
+    words = "explain -q --backend 10.0.0.1:6443 --backend 10.0.0.2:6443 --haproxy /run/stats"
+    more = "--no-capture --pcap near --peer-pcap far kubectl get nodes --pcap theirs"
+    assert main([*words.split(), *more.split()]) == 0
+    assert made.wish is not None
+    assert made.wish.hints == Hints(
+        backends=("10.0.0.1:6443", "10.0.0.2:6443"), haproxy=Path("/run/stats"), captures=False
+    )
+    assert made.wish.captures == Files(near=Path("near"), far=Path("far"))
+    assert made.wish.argv == ("kubectl", "get", "nodes", "--pcap", "theirs")
+
+
+def test_without_options_packets_may_be_captured(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = install(monkeypatch)
+    assert main(["explain", "-q", "kubectl", "get", "nodes"]) == 0
+    assert made.wish is not None
+    assert (made.wish.hints, made.wish.captures) == (Hints(), Files())
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--backend", "10.0.0.1"), "'10.0.0.1' is no address with a port"),
+        (
+            ("--haproxy", "none.cfg"),
+            "--haproxy none.cfg cannot be read (no such file or directory)",
+        ),
+    ],
+)
+def test_a_hint_that_is_no_use_is_refused_before_the_command_runs(
+    tmp_path: Path,
+    words: tuple[str, ...],
+    told: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["explain", "-q", "--once", *words, "touch", "was-run"]) == 2
+    err = capsys.readouterr().err
+    assert told in err
+    assert len(err.splitlines()) == 1
+    assert not (tmp_path / "was-run").exists()
 
 
 def test_without_options_it_proves_and_takes_its_budget_from_the_run(
@@ -153,12 +202,20 @@ def test_without_a_standard_output_it_says_so(
     assert "standard output (it is closed)" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("words", [[], ["--"], ["--from", "bundle", "kubectl"]])
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ([], "explain needs a command, --from a bundle, or --pcap a capture"),
+        (["--"], "explain needs a command, --from a bundle, or --pcap a capture"),
+        (["--peer-pcap", "far"], "explain needs a command, --from a bundle, or --pcap a capture"),
+        (["--from", "b", "kubectl"], "explain takes a command or --from a bundle, not both"),
+    ],
+)
 def test_it_needs_either_a_command_or_a_bundle(
-    words: list[str], capsys: pytest.CaptureFixture[str]
+    words: list[str], told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["explain", *words]) == 2
-    assert "either a command or --from a bundle" in capsys.readouterr().err
+    assert told in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "soon", "nan", "inf", ""])

@@ -25,12 +25,12 @@ Sources
 
 from kubelag.causes import way_facts
 from kubelag.causes.contract import Case, innocent, unknown
-from kubelag.causes.way_facts import BadBackend
+from kubelag.causes.way_facts import BadBackend, UnevenFront
 from kubelag.model.path import PathMap
 from kubelag.model.remedy import Advice
 from kubelag.model.units import counted, seconds
 from kubelag.model.verdict import Fact, Judgement, Source
-from kubelag.timeline.factors import CONNECT, DISCOVERY, TARGET, TLS
+from kubelag.timeline.factors import CONNECT, DISCOVERY, RETRY, TARGET, TLS
 
 ID = "backend_unwell"
 
@@ -39,6 +39,8 @@ _WORDS = {
     "silent": "does not answer",
     "slow": "is slow",
 }
+# A balancer accepts, and then has nobody to pass the connection to; after it broke, clients pause.
+_STALLED = (CONNECT, TLS, RETRY)
 _ADVICE = Advice(
     id="let-the-balancer-check",
     summary=(
@@ -68,17 +70,21 @@ class BackendUnwell:
     def judge(self, case: Case) -> Judgement:
         """Compare the backends, then look for their mark in the run."""
         path = case.evidence.path
+        if path is None and way_facts.is_quick(case, *_STALLED, DISCOVERY, TARGET):
+            return innocent(ID, "the command waited neither for connections nor for answers", TLS)
         if path is None:
             return unknown(
                 ID, "the API servers behind the address were not tried", way_facts.unprobed(case)
             )
         bad = way_facts.bad_backends(path)
+        if not path.behind and (uneven := way_facts.uneven_front(path)):
+            return _suspected_unnamed(case, path, uneven)
         if not path.behind:
             missing = (f"path: {path.backends_why or 'no API server behind the address is known'}",)
             return unknown(ID, "whether there are API servers behind the address", missing)
         if not bad:
             return innocent(ID, _all_well(path), TLS)
-        factors = (DISCOVERY, TARGET) if bad[0].trouble == "slow" else (CONNECT, TLS)
+        factors = (DISCOVERY, TARGET) if bad[0].trouble == "slow" else _STALLED
         if not case.is_waited_for(*factors):
             return innocent(ID, f"{_named(bad[0])}, and this run did not wait for it", *factors)
         return _suspected(case, path, bad, factors)
@@ -106,6 +112,28 @@ def _suspected(
         facts=(*_facts(path), *_met(case, first)),
         experiments=tuple(f"direct_backend:{name}" for name in way_facts.good_backends(path)[:1]),
         supporting=(f"direct_backend:{first.name}",),
+        advice=(_ADVICE,),
+        sources=_SOURCES,
+    )
+
+
+def _suspected_unnamed(case: Case, path: PathMap, uneven: UnevenFront) -> Judgement:
+    """The servers behind the address are not known, and some of the connections through it fail."""
+    if not case.is_waited_for(*_STALLED):
+        told = f"{uneven.sentence}, and this run did not wait for it"
+        return innocent(ID, told, *_STALLED)
+    return Judgement(
+        cause=ID,
+        standing="suspected",
+        sentence=(
+            f"one of the servers behind {path.host}:{path.port} is unwell: {uneven.sentence}; "
+            f"{case.client} waited {seconds(case.critical_ns(*_STALLED))}"
+        ),
+        factors=_STALLED,
+        low_ns=case.exclusive_ns(*_STALLED),
+        high_ns=case.union_ns(*_STALLED),
+        arithmetic=uneven.sentence,
+        facts=(Fact(text=f"which one is not known: {path.backends_why}", observer="path"),),
         advice=(_ADVICE,),
         sources=_SOURCES,
     )

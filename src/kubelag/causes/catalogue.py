@@ -37,12 +37,7 @@ from kubelag.causes.tls_slow import TlsSlow
 from kubelag.causes.virtual_address_moved import VirtualAddressMoved
 from kubelag.causes.websocket_fallback import WebsocketFallback
 
-CAUSES: tuple[Cause, ...] = (
-    DiscoveryCacheFsync(),
-    CacheMetadataSlow(),
-    CacheUnwritable(),
-    CredentialPluginSlow(),
-    # The way to the server, from its name to its answer.
+NETWORK_CAUSES: tuple[Cause, ...] = (
     NameServerDead(),
     NameServerSlow(),
     NameTypeUnanswered(),
@@ -61,6 +56,15 @@ CAUSES: tuple[Cause, ...] = (
     TlsSlow(),
     Http1Only(),
     ConnectionDied(),
+)
+"""Those on the way to the server, from its name on: a packet capture alone can tell of them."""
+
+CAUSES: tuple[Cause, ...] = (
+    DiscoveryCacheFsync(),
+    CacheMetadataSlow(),
+    CacheUnwritable(),
+    CredentialPluginSlow(),
+    *NETWORK_CAUSES,
     WebsocketFallback(),
     AuthenticationSlow(),
     RequestsQueued(),
@@ -69,7 +73,6 @@ CAUSES: tuple[Cause, ...] = (
     ApiServiceBroken(),
     ApiServiceEmpty(),
     ApiServerSlow(),
-    # This machine.
     CpuThrottled(),
     CpuContended(),
     MemoryPressure(),

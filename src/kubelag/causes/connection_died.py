@@ -20,17 +20,13 @@ Sources
 
 from kubelag.causes import way_facts
 from kubelag.causes.contract import Case, innocent, unknown
-from kubelag.model.network import Connection, Pause
 from kubelag.model.remedy import Advice
 from kubelag.model.units import seconds
 from kubelag.model.verdict import Fact, Judgement, Source
-from kubelag.timeline.factors import DISCOVERY, LOSS, TARGET
+from kubelag.timeline.factors import LOSS, RETRY, TARGET
 
 ID = "connection_died"
 
-# Fewer repeats than this are a lossy line, after which the answer may still come. Arbitrary: four
-# are 3 s of silence at the least (RFC 6298: 0.2 s, doubled each time).
-_LEAST_REPEATS = 4
 _LOST = "http2: client connection lost"
 _ADVICE = Advice(
     id="keep-connections-alive",
@@ -58,7 +54,7 @@ class ConnectionDied:
         """Look for data that nobody ever acknowledged."""
         if missing := way_facts.unseen(case):
             return unknown(ID, "whether connections died was not seen", missing)
-        dead = [found for one in way_facts.connections(case) if (found := _death(one))]
+        dead = way_facts.deaths(case)
         has_said = _LOST in case.evidence.run.stderr_tail
         if not dead or not any(case.is_notable(pause.length_ns) for _, pause in dead):
             return innocent(ID, "no connection died while it was in use", TARGET)
@@ -68,7 +64,8 @@ class ConnectionDied:
         facts = [Fact(text=pause.why, observer=connection.seen_by)]
         if has_said:
             facts.append(Fact(text=f"the client said: {_LOST}", observer="debug_log"))
-        waited_ns = sum(one.length_ns for _, one in dead)
+        paused_ns = case.critical_ns(RETRY)
+        waited_ns = sum(one.length_ns for _, one in dead) + paused_ns
         return Judgement(
             cause=ID,
             standing="suspected",
@@ -76,20 +73,11 @@ class ConnectionDied:
                 f"the connection to {connection.server} died while it was in use, and "
                 f"{case.client} noticed after {seconds(pause.length_ns)}"
             ),
-            factors=(TARGET, DISCOVERY, LOSS),
-            low_ns=min(waited_ns, case.exclusive_ns(TARGET, DISCOVERY, LOSS)),
-            high_ns=max(waited_ns, case.exclusive_ns(TARGET, DISCOVERY, LOSS)),
+            factors=(LOSS, RETRY),
+            low_ns=min(waited_ns, case.exclusive_ns(LOSS, RETRY)),
+            high_ns=max(waited_ns, case.union_ns(LOSS, RETRY)),
             arithmetic=f"{pause.retransmissions} repeats without an answer in {seconds(waited_ns)}",
             facts=tuple(facts),
             advice=(_ADVICE,),
             sources=_SOURCES,
         )
-
-
-def _death(connection: Connection) -> tuple[Connection, Pause] | None:
-    """The last silence of a connection that had worked and never spoke again."""
-    last = connection.pauses[-1] if connection.pauses else None
-    if last is None or not connection.received_bytes or last.stage != "data":
-        return None
-    is_dead = not last.is_over and last.retransmissions >= _LEAST_REPEATS
-    return (connection, last) if is_dead else None

@@ -60,6 +60,8 @@ class LargePacketsVanish:
     def judge(self, case: Case) -> Judgement:
         """Compare kubelag's own connections with usual and with small segments."""
         path = case.evidence.path
+        if path is None and way_facts.is_quick(case, *_FACTORS, DISCOVERY, TARGET):
+            return innocent(ID, "the command waited neither for handshakes nor for answers", TLS)
         if path is None:
             return unknown(ID, "the way was not tried", way_facts.unprobed(case))
         pair = way_facts.lost_when_large(path)

@@ -66,6 +66,9 @@ class PacketLoss:
         where = sorted({one.server for one in seen if _sent_again(one)})
         if all(way_facts.has_moved(server, case) for server in where):
             return innocent(ID, f"{told}: the address moved, which is another cause", LOSS)
+        dead = {one.client for one, _ in way_facts.deaths(case)}
+        if dead and all(one.client in dead for one in seen if _sent_again(one)):
+            return innocent(ID, f"{told}: a connection died, which is another cause", LOSS)
         if way_facts.lost_when_large(case.evidence.path):
             return innocent(ID, f"{told}: large ones alone, which is another cause", LOSS)
         waited_ns = case.critical_ns(LOSS)

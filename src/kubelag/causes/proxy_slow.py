@@ -51,6 +51,8 @@ class ProxySlow:
     def judge(self, case: Case) -> Judgement:
         """Look at what was waited for before the proxy answered."""
         path = case.evidence.path
+        if path is None and way_facts.is_quick(case, PROXY, CONNECT):
+            return innocent(ID, "the command did not wait for connections", PROXY)
         if path is None:
             return unknown(ID, "whether there is a proxy is not known", way_facts.unprobed(case))
         if not path.proxy:

@@ -99,10 +99,20 @@ def _part_by_probes(answers: Sequence[tuple[Request, int]], probes: Sequence[Own
         return "general"
     discovery = [ns for request, ns in answers if is_discovery(request.url)]
     if discovery and median_ns(discovery) >= SLOW_REQUEST_NS:
-        return "queue"
+        return "queue" if _has_queued(probes) else "general"
     if memory is not None and memory < min(SLOW_REQUEST_NS, _HALF * again):
         return "storage"
     return "general"
+
+
+def _has_queued(probes: Sequence[OwnRequest]) -> bool:
+    """Whether the server says that the request went through another queue than a health check.
+
+    Health checks and administrators are exempt, so that where both are the same nothing was queued.
+    """
+    levels = {one.purpose: one.priority_level for one in probes}
+    again, health = levels.get("again", ""), levels.get("health_as_user", "")
+    return bool(again) and again != health
 
 
 def _is_group_alone(answers: Sequence[tuple[Request, int]]) -> bool:

@@ -22,6 +22,7 @@ from kubelag.model.remedy import Advice
 from kubelag.model.units import counted, seconds
 from kubelag.model.verdict import Judgement, Source
 from kubelag.timeline.factors import RETRY_AFTER
+from kubelag.timeline.spans import is_told_by_server
 
 ID = "server_pushback"
 
@@ -51,7 +52,11 @@ class ServerPushback:
         """Add up the pauses that the client was told to make."""
         if missing := could_not_look(case, ["debug_log"]):
             return unknown(ID, "whether the server asked for patience was not seen", missing)
-        told = [note for note in case.evidence.notes if note.kind == "retry_after"]
+        told = [
+            note
+            for note in case.evidence.notes
+            if note.kind == "retry_after" and is_told_by_server(note, case.evidence)
+        ]
         if not told or not case.is_waited_for(RETRY_AFTER):
             count = counted(len(told), "request")
             return innocent(ID, f"{count} told to come back later", RETRY_AFTER)

@@ -1,20 +1,25 @@
 """What was seen of the way to the server: one reading that all causes about it share."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Literal
 
 from kubelag.causes.contract import NOTABLE_NS, Case, could_not_look
+from kubelag.model.attribution import Factor
 from kubelag.model.network import Connection, Pause, Stage
 from kubelag.model.path import AddressProbe, PathMap
+from kubelag.model.units import counted
 from kubelag.timeline.factors import CONNECT
 from kubelag.timeline.journeys import journeys, server_connections
 from kubelag.timeline.network_spans import journey_spans
 
 Trouble = Literal["refused", "silent", "slow"]
 
+# Fewer repeats than this are a lossy line, after which the answer may still come. Arbitrary: four
+# are 3 s of silence at the least (RFC 6298: 0.2 s, doubled each time).
+_LEAST_REPEATS = 4
 # A backend is slow where it takes this much longer than its brothers, and long enough to be felt.
 # Arbitrary: equal servers of the lab differ by less than two.
 _SLOWER_RATIO = 5.0
@@ -48,12 +53,24 @@ class BadBackend:
     """The same for its brothers, median."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnevenFront:
+    """One address through which some connections are well and others not."""
+
+    sentence: str
+
+
 def unseen(case: Case) -> tuple[str, ...]:
     """Why nothing is known of the connections; empty where somebody saw them."""
     seers = ("capture", "sockets")
     if case.evidence.connections or any(case.evidence.has_looked(name) for name in seers):
         return ()
     return could_not_look(case, seers)
+
+
+def is_quick(case: Case, *factors: Factor) -> bool:
+    """Whether connections were seen and none of that was waited for: then no probe is needed."""
+    return not unseen(case) and not case.is_waited_for(*factors)
 
 
 def unprobed(case: Case) -> tuple[str, ...]:
@@ -70,6 +87,23 @@ def pauses(case: Case, *stages: Stage) -> list[Pause]:
     """The silences of all of them in those stages, longest first."""
     found = [pause for one in connections(case) for pause in one.pauses if pause.stage in stages]
     return sorted(found, key=lambda one: -one.length_ns)
+
+
+def deaths(case: Case) -> list[tuple[Connection, Pause]]:
+    """Connections that had worked and never spoke again, each with its last silence.
+
+    The silence ends where the client gave up and dialled anew.
+    """
+    found = []
+    for one in connections(case):
+        last = one.pauses[-1] if one.pauses else None
+        if last is None or not one.received_bytes or last.stage != "data" or last.is_over:
+            continue
+        if last.retransmissions >= _LEAST_REPEATS:
+            later = (other.syn_ns for other in connections(case) if other.syn_ns is not None)
+            given_up = min((at for at in later if at > last.start_ns), default=last.end_ns)
+            found.append((one, replace(last, end_ns=min(last.end_ns, given_up))))
+    return found
 
 
 def failed_addresses(case: Case) -> tuple[FailedAddress, ...]:
@@ -98,16 +132,31 @@ def is_alive(address: str, case: Case) -> bool:
 
 
 def owners(case: Case) -> dict[str, tuple[str, ...]]:
-    """Which cards answered for each address, in order: the packets say it, else the kernel."""
-    found: dict[str, list[str]] = {}
-    for one in sorted(connections(case), key=lambda each: each.first_ns):
-        found.setdefault(one.server.rpartition(":")[0], []).extend(one.macs)
+    """Which cards answered for each address of a server, in order: by packets and by the kernel.
+
+    An address of IPv6 stands in brackets, as in `[IP]:port`.
+    """
+    sightings = [
+        (one.first_ns, one.server.rpartition(":")[0], mac)
+        for one in connections(case)
+        for mac in one.macs
+    ]
     path = case.evidence.path
-    told = (*case.evidence.neighbours, *(path.neighbours if path else ()))
-    for neighbour in sorted(told, key=lambda one: one.at_ns):
-        if neighbour.mac:
-            found.setdefault(neighbour.address, []).append(neighbour.mac)
-    return {address: tuple(dict.fromkeys(macs)) for address, macs in found.items()}
+    dialled = (*(one.server for one in connections(case)), *_dialled(path))
+    servers = {server.rpartition(":")[0] for server in dialled}
+    for neighbour in (*case.evidence.neighbours, *(path.neighbours if path else ())):
+        address = f"[{neighbour.address}]" if ":" in neighbour.address else neighbour.address
+        if neighbour.mac and address in servers:
+            sightings.append((neighbour.at_ns, address, neighbour.mac))
+    found: dict[str, dict[str, None]] = defaultdict(dict)
+    for _, address, mac in sorted(sightings, key=lambda sighting: sighting[0]):
+        found[address][mac] = None
+    return {address: tuple(macs) for address, macs in found.items()}
+
+
+def _dialled(path: PathMap | None) -> Iterator[str]:
+    """What kubelag's own probes dialled instead of the client."""
+    yield from (probe.address for probe in path.front) if path else ()
 
 
 def has_moved(server: str, case: Case) -> bool:
@@ -150,6 +199,22 @@ def good_backends(path: PathMap | None) -> tuple[str, ...]:
     times = {one.name: _answered_ns(_probes_of(one.name, path.behind)) for one in path.backends}
     good = [(ns, name) for name, ns in times.items() if ns is not None and name not in bad]
     return tuple(name for _, name in sorted(good))
+
+
+def uneven_front(path: PathMap) -> UnevenFront | None:
+    """Where some connections through the same address failed, and others were quick."""
+    for address in dict.fromkeys(one.address for one in path.front):
+        probes = [one for one in path.front if one.address == address]
+        failed = [one for one in probes if one.error]
+        quick = [one for one in probes if not one.error and not _stalled(one)]
+        if failed and quick:
+            return UnevenFront(
+                sentence=(
+                    f"{len(failed)} of {counted(len(probes), 'connection')} through {address} "
+                    f"failed ({failed[0].error}), the others were quick"
+                )
+            )
+    return None
 
 
 def lost_when_large(path: PathMap | None) -> tuple[AddressProbe, AddressProbe] | None:

@@ -187,14 +187,14 @@ def _from_bundle(args: argparse.Namespace) -> int:
 
 
 def _from_capture(args: argparse.Namespace) -> int:
-    from kubelag.causes.catalogue import all_causes  # noqa: PLC0415 - start-up is part of what we sell
+    from kubelag.causes.catalogue import NETWORK_CAUSES  # noqa: PLC0415 - start-up is part of what we sell
     from kubelag.engine.captures import Files, evidence_of  # noqa: PLC0415 - the same
     from kubelag.engine.explain import Explained  # noqa: PLC0415 - the same
     from kubelag.engine.reporting import judge  # noqa: PLC0415 - the same
     from kubelag.model.experiment import Trial  # noqa: PLC0415 - the same
 
     evidence = evidence_of(Files(near=args.pcap, far=args.peer_pcap))
-    _write(Explained(judged=judge(evidence, all_causes()), trial=Trial()), args)
+    _write(Explained(judged=judge(evidence, NETWORK_CAUSES), trial=Trial()), args)
     return 0
 
 

@@ -114,7 +114,8 @@ def explain(wish: Wish, teller: Teller) -> Explained:
         evidence = _with_captures(wish, evidence, network)
         try:
             evidence = _probe_the_way(wish, road, teller, evidence)
-            if needs_depth(evidence) and not why_not_again:
+            is_joined = wish.captures != Files()  # the captures are of this run, and of no other
+            if needs_depth(evidence) and not why_not_again and not is_joined:
                 evidence = _look_deeper(setting, scratch, road, teller, evidence)
             evidence = _ask_by_own_client(wish, setting, teller, evidence)
         except KeyboardInterrupt:

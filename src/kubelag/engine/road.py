@@ -1,14 +1,17 @@
 """The way to the server within one explanation: read before the observed run, probed after it."""
 
+import os
+import stat
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kubelag.engine.setting import Setting
+from kubelag.errors import UsageError
 from kubelag.kube.command import parse_command
 from kubelag.model.evidence import Evidence, Look, Request
 from kubelag.observe.network_watch import Scope
 from kubelag.observe.path import survey
-from kubelag.observe.path.backends import stats_socket_of
+from kubelag.observe.path.backends import checked_backends, stats_socket_of
 from kubelag.observe.path.places import is_literal, place
 from kubelag.observe.path.survey import Asked, Before
 from kubelag.observe.server_probes import Probed, probe_server
@@ -40,7 +43,12 @@ class Road:
 
 
 def road_to(setting: Setting, hints: Hints) -> Road:
-    """Look at the way without sending anything."""
+    """Look at the way without sending anything.
+
+    Raises:
+        UsageError: A backend is not written as `HOST:PORT`, or the HAProxy's file is not there.
+    """
+    _check(hints)
     config = setting.kubeconfig
     if config is None:
         return Road(scope=Scope(why_no_capture=_NO_SERVER))
@@ -78,6 +86,28 @@ def with_server_probes(evidence: Evidence, setting: Setting, target: Request | N
     return replace(evidence, server_probes=probes, looks=(*evidence.looks, look))
 
 
+def _check(hints: Hints) -> None:
+    """What would spoil the probes is said before the command has run, not after it."""
+    checked_backends(hints.backends)
+    if hints.haproxy is None:
+        return
+    try:
+        is_readable = os.access(hints.haproxy, os.R_OK)
+        kind = stat.S_IFMT(hints.haproxy.stat().st_mode)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else None
+        raise _unusable(hints.haproxy, (reason or str(error)).lower()) from error
+    if kind not in {stat.S_IFREG, stat.S_IFSOCK}:
+        raise _unusable(hints.haproxy, "it is neither a file nor a socket")
+    if not is_readable:
+        raise _unusable(hints.haproxy, "permission denied")
+
+
+def _unusable(haproxy: Path, why: str) -> UsageError:
+    message = f"--haproxy {haproxy} cannot be read ({why})"
+    return UsageError(message, "name the balancer's haproxy.cfg, or its stats socket")
+
+
 def _server_of(setting: Setting) -> str:
     """What the command line says; empty where it leaves that to the kubeconfig."""
     command = parse_command(setting.argv)
@@ -94,6 +124,7 @@ def _scope(earlier: Before, hints: Hints) -> Scope:
     return Scope(
         ports=port,
         servers=(place(dialled.host, dialled.port),) if is_literal(dialled.host) else (),
+        name="" if is_literal(dialled.host) else dialled.host,
         roles=Roles(
             plain_ports=port if not way.server.is_tls and way.proxy is None else frozenset(),
             proxy_ports=port if way.proxy is not None else frozenset(),

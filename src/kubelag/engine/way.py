@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from statistics import median
 
 from kubelag.causes.contract import NOTABLE_NS
@@ -13,8 +14,15 @@ from kubelag.model.units import counted, seconds
 from kubelag.timeline.journeys import server_connections
 
 _ANSWERED = frozenset({"NOERROR", "NXDOMAIN"})
+_AWAITED = {
+    "client": "the client itself had to speak",
+    "server": "the server had to speak",
+    "unclear": "nobody can tell who had to speak",
+}
 # What a reader takes in at a glance. Arbitrary.
 _SHOWN_SILENCES = 5
+# How HAProxy begins the states in which a server gets nothing to do (management guide, 9.1).
+_OUT_OF_USE = ("DOWN", "MAINT", "DRAIN", "NOLB")
 
 
 def way(evidence: Evidence) -> Iterator[WayLine]:
@@ -34,16 +42,16 @@ def silences(evidence: Evidence) -> Iterator[str]:
     if evidence.comparison is not None and evidence.comparison.sentence:
         yield evidence.comparison.sentence
     pauses = [pause for one in server_connections(evidence) for pause in one.pauses]
-    for side, who in (("client", "the client itself"), ("server", "the server")):
+    for side, who in _AWAITED.items():
         own = [pause for pause in pauses if pause.awaited == side and not pause.retransmissions]
         if own:
             yield _silence(who, own, evidence)
     lost = [pause for pause in pauses if pause.retransmissions]
     if lost:
-        yield _silence("nobody, since packets were lost,", lost, evidence)
+        yield _silence("what had been sent had to be sent again", lost, evidence)
 
 
-def _silence(who: str, pauses: Sequence[Pause], evidence: Evidence) -> str:
+def _silence(why: str, pauses: Sequence[Pause], evidence: Evidence) -> str:
     covered_ns = _covered_ns(pauses)
     longest = sorted(pauses, key=lambda one: -one.length_ns)[:_SHOWN_SILENCES]
     shown = ", ".join(
@@ -51,7 +59,7 @@ def _silence(who: str, pauses: Sequence[Pause], evidence: Evidence) -> str:
         for one in sorted(longest, key=lambda one: one.start_ns)
     )
     return (
-        f"the line was silent and {who} had to speak during {seconds(covered_ns)} "
+        f"the line was silent for {seconds(covered_ns)} while {why} "
         f"({counted(len(pauses), 'pause')}: {shown})"
     )
 
@@ -73,12 +81,16 @@ def _names(path: PathMap) -> Iterator[WayLine]:
     for probe in path.names:
         by_server[probe.server].append(probe)
     for server, probes in by_server.items():
-        told = ", ".join(
-            f"{probe.kind} {', '.join(probe.addresses) or probe.code} in {seconds(probe.took_ns)}"
-            for probe in probes
-        )
+        told = ", ".join(f"{_question(probe)} in {seconds(probe.took_ns)}" for probe in probes)
         is_well = all(probe.code in _ANSWERED and probe.took_ns < NOTABLE_NS for probe in probes)
         yield WayLine(hop=f"name server {server}", sentence=told, is_well=is_well)
+
+
+def _question(probe: NameProbe) -> str:
+    """What was asked, and what came of it; the name only where a search domain was appended."""
+    empty = "has no address" if probe.code == "NOERROR" else probe.code
+    asked = f"{probe.kind} {probe.name}" if probe.is_searched else probe.kind
+    return f"{asked} {', '.join(probe.addresses) or empty}"
 
 
 def _proxy(path: PathMap) -> Iterator[WayLine]:
@@ -92,28 +104,37 @@ def _proxy(path: PathMap) -> Iterator[WayLine]:
 
 
 def _addresses(path: PathMap, meanwhile: Sequence[Neighbour]) -> Iterator[WayLine]:
+    """Every address that was dialled; what lies past a proxy is no hop of the command's."""
     known = sorted((*path.neighbours, *meanwhile), key=lambda one: one.at_ns)
-    for address in dict.fromkeys(probe.address for probe in path.front):
-        probes = [probe for probe in path.front if probe.address == address]
+    for hop, address in dict.fromkeys((probe.hop, probe.address) for probe in path.front):
+        probes = [one for one in path.front if (one.hop, one.address) == (hop, address)]
         told, is_well = _probed(probes)
-        macs = dict.fromkeys(one.mac for one in known if one.mac and one.address in address)
+        host = address.rpartition(":")[0].strip("[]")
+        macs = dict.fromkeys(one.mac for one in known if one.mac and one.address == host)
         moved = f"; it moved: {' to '.join(macs)}" if len(macs) > 1 else ""
+        is_beside = bool(path.proxy) and hop == "front"
+        where = "address" if hop == "front" else "through"
+        where = "past the proxy," if is_beside else where
         yield WayLine(
-            hop=f"address {address}",
+            hop=f"{where} {address}",
             sentence=f"{told}{_certificate(probes)}{moved}",
-            is_well=is_well and not moved,
+            is_well=is_beside or (is_well and not moved),
         )
 
 
 def _backends(path: PathMap) -> Iterator[WayLine]:
+    """Who stands behind the address; a single one that is the address itself stands behind none."""
+    if [one.address for one in path.backends] in [[probe.address] for probe in path.front]:
+        return
     for backend in path.backends:
         probes = [probe for probe in path.behind if probe.backend == backend.name]
         told, is_well = _probed(probes)
         met = sum(probe.backend == backend.name for probe in path.front)
         front = f"; met {counted(met, 'time')} through the address" if path.front else ""
+        where = f"{backend.address} " if backend.address != backend.name else ""
         yield WayLine(
             hop=f"API server {backend.name}",
-            sentence=f"{backend.address} (by {backend.source}): {told}{front}",
+            sentence=f"{where}(by {backend.source}): {told}{front}",
             is_well=is_well,
         )
 
@@ -151,9 +172,8 @@ def _kernels_words(probes: Sequence[AddressProbe]) -> Iterator[str]:
 
 
 def _range(took: Sequence[int]) -> str:
-    if len(took) == 1 or min(took) == max(took):
-        return seconds(took[0])
-    return f"{seconds(min(took))} to {seconds(max(took))}"
+    least, most = seconds(min(took)), seconds(max(took))
+    return least if least == most else f"{least} to {most}"
 
 
 def _certificate(probes: Sequence[AddressProbe]) -> str:
@@ -173,17 +193,30 @@ def _balancer(counts: Sequence[BalancerCount]) -> Iterator[WayLine]:
         by_server[f"{count.frontend}/{count.server}"].append(count)
     for server, samples in by_server.items():
         first, last = samples[0], samples[-1]
-        errors = last.connect_errors - first.connect_errors
-        retries = last.retries - first.retries
+        told, is_quiet = _counted(first, last)
+        is_up = not last.status.startswith(_OUT_OF_USE)
+        meanwhile = told if len(samples) > 1 else "what it did meanwhile is not known"
         yield WayLine(
             hop=f"balancer's {server}",
-            sentence=(
-                f"{last.status}, {counted(last.sessions - first.sessions, 'session')} meanwhile, "
-                f"{counted(errors, 'failed connect')}, {counted(retries, 'retry', 'retries')}, "
-                f"connect {last.connect_ms} ms (mean)"
-            ),
-            is_well=not errors and not retries and last.status != "DOWN",
+            sentence=f"{last.status}, {meanwhile}, connect {last.connect_ms} ms (mean)",
+            is_well=is_quiet and is_up,
         )
+
+
+def _counted(first: BalancerCount, last: BalancerCount) -> tuple[str, bool]:
+    """What happened between two looks, and whether nothing went wrong; a restart counts anew."""
+    is_older = last.sessions < first.sessions
+    began = replace(first, sessions=0, connect_errors=0, retries=0, downs=0) if is_older else first
+    errors = last.connect_errors - began.connect_errors
+    retries = last.retries - began.retries
+    downs, sessions = last.downs - began.downs, last.sessions - began.sessions
+    parts = [
+        f"{counted(sessions, 'session')} meanwhile (kubelag's own among them)",
+        counted(errors, "failed connect"),
+        counted(retries, "retry", "retries"),
+        *([f"went down {counted(downs, 'time')}"] if downs else []),
+    ]
+    return ", ".join(parts), not (errors or retries or downs)
 
 
 def _run(connections: Sequence[Connection]) -> Iterator[WayLine]:
@@ -192,13 +225,22 @@ def _run(connections: Sequence[Connection]) -> Iterator[WayLine]:
     sent = sum(one.sent_segments + one.received_segments for one in connections)
     again = sum(one.sent_again + one.received_again for one in connections)
     made = [one.connect_ns for one in connections if one.connect_ns is not None]
-    secured = [one.tls_ns for one in connections if one.tls_ns is not None]
+    # What began and ended between two looks at a socket took no time that could be told.
+    secured = [one.tls_ns for one in connections if one.tls_ns]
     trips = [one.rtt_ns for one in connections if one.rtt_ns is not None]
+    failed = [one for one in connections if not one.is_established]
     parts = [counted(len(connections), "connection")]
+    parts += [f"{len(failed)} of them never came about ({_servers(failed)})"] if failed else []
     parts += [f"connect {_range(made)}"] if made else []
     parts += [f"TLS {_range(secured)}"] if secured else []
     parts += [f"round trip {seconds(min(trips))}"] if trips else []
     parts.append(f"{again:,} of {counted(sent, 'segment')} sent again")
     met = dict.fromkeys(one.backend for one in connections if one.backend)
     parts += [f"served by {', '.join(met)}"] if met else []
-    yield WayLine(hop="this run", sentence=", ".join(parts), is_well=not again)
+    is_well = not again and not failed
+    yield WayLine(hop="this run", sentence=", ".join(parts), is_well=is_well)
+
+
+def _servers(connections: Iterable[Connection]) -> str:
+    """Where they went, each once."""
+    return ", ".join(dict.fromkeys(one.server for one in connections))

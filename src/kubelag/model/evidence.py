@@ -295,6 +295,9 @@ class OwnRequest:
     """From when it was handed to kubelag's client to the end of the answer."""
     phases: tuple[OwnPhase, ...] = ()
     """In the order in which they ended; a plugin's run and each address tried among them."""
+    priority_level: str = ""
+    """The server's own word for the queue that it went through
+    (`X-Kubernetes-PF-PriorityLevel-UID`); empty where it said none."""
 
     @property
     def has_succeeded(self) -> bool:

@@ -7,18 +7,26 @@ balancer is asked where its stats socket was given. What they saw of one connect
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kubelag.errors import KubelagError
+from kubelag.errors import CaptureError, KubelagError
 from kubelag.model.evidence import Look, Run, Syscall
 from kubelag.model.network import CaptureFile, Connection, Lookup, PathMessage
 from kubelag.model.path import Neighbour
-from kubelag.observe.capture.live import LiveCapture, why_not
-from kubelag.observe.capture.wanted import CaptureSeen
-from kubelag.observe.connections import Watched, lookups_of, merged, merged_lookups
+from kubelag.observe.connections import (
+    DIAL_NS,
+    Watched,
+    lookups_of,
+    merged,
+    merged_lookups,
+)
 from kubelag.observe.path.balancer import BalancerWatcher
 from kubelag.observe.socket_story import Roles
 from kubelag.observe.sockets import SocketWatcher
+
+if TYPE_CHECKING:
+    from kubelag.observe.capture.live import LiveCapture
+    from kubelag.observe.capture.wanted import CaptureSeen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +37,8 @@ class Scope:
     """Of the API server, or of the proxy before it; none means that it is not known."""
     servers: tuple[str, ...] = ()
     """Its `IP:port`, where that is known without asking anybody."""
+    name: str = ""
+    """What is looked up for it; empty for an address."""
     roles: Roles = field(default_factory=Roles)
     stats_socket: Path | None = None
     """Of an HAProxy."""
@@ -61,23 +71,19 @@ class NetworkWatch:
         self._why_no_capture = scope.why_no_capture
         self._sockets: SocketWatcher | None = None
         self._balancer: BalancerWatcher | None = None
+        self._why_no_balancer = ""
         self._why_no_sockets = "it was not started"
         self._captured: CaptureSeen | None = None
 
     @property
-    def captured(self) -> CaptureSeen | None:
+    def captured(self) -> "CaptureSeen | None":
         """All of our own capture, to be compared with another; None where there was none."""
         return self._captured
 
     def prepare(self) -> None:
         """Begin to capture, so that the first packet is not missed."""
-        scope = self._scope
-        self._why_no_capture = self._why_no_capture or why_not()
         if not self._why_no_capture:
-            ports = () if scope.servers else scope.ports
-            capture = LiveCapture(servers=scope.servers, ports=ports)
-            self._why_no_capture = _failure_of(capture.start)
-            self._capture = None if self._why_no_capture else capture
+            self._why_no_capture = _failure_of(self._start_capture)
 
     def start(self, pids: Callable[[], Collection[int]]) -> None:
         """Begin to sample, now that the command runs as these processes."""
@@ -86,14 +92,13 @@ class NetworkWatch:
         self._why_no_sockets = _failure_of(self._sockets.start)
         if scope.stats_socket is not None:
             self._balancer = BalancerWatcher(scope.stats_socket)
-            if _failure_of(self._balancer.start):
-                self._balancer = None
+            self._why_no_balancer = _failure_of(self._balancer.start)
 
     def stop(self, run: Run, syscalls: Sequence[Syscall]) -> NetworkSeen:
         """What was seen of that run."""
         connections, lookups, neighbours, sockets_look = self._stop_sockets()
         interval_ns = self._sockets.interval_ns if self._sockets else 0
-        served = self._balancer.stop() if self._balancer else {}
+        served, balancer_looks = self._stop_balancer()
         captured, capture_look = self._stop_capture()
         watched = Watched(
             start_ns=run.start_ns,
@@ -106,22 +111,36 @@ class NetworkWatch:
             connections,
             watched if sockets_look.state == "looked" else None,
         )
+        witnessed = (*lookups_of(syscalls), *lookups)
+        asked = about(captured.lookups, self._scope.name, witnessed)
         return replace(
             captured,
             connections=_with_backends(seen, served),
-            lookups=merged_lookups(captured.lookups, lookups_of(syscalls), lookups),
+            lookups=merged_lookups(asked, lookups_of(syscalls), lookups),
+            messages=concerning(captured.messages, seen),
             neighbours=neighbours,
-            looks=(sockets_look, capture_look),
+            looks=(sockets_look, capture_look, *balancer_looks),
         )
 
     def abandon(self) -> None:
         """Nothing of ours goes on."""
         if self._sockets is not None:
             self._stop_sockets()
-        if self._balancer is not None:
-            self._balancer.stop()
+        self._stop_balancer()
         if self._capture is not None:
             self._stop_capture()
+
+    def _start_capture(self) -> None:
+        # The reading of packets takes 50 ms and more to load: only for who captures.
+        from kubelag.observe.capture.live import LiveCapture, why_not  # noqa: PLC0415 - as said
+
+        if why := why_not():
+            raise CaptureError(why)
+        scope = self._scope
+        ports = () if scope.servers else scope.ports
+        capture = LiveCapture(servers=scope.servers, ports=ports)
+        capture.start()
+        self._capture = capture
 
     def _stop_sockets(
         self,
@@ -133,6 +152,26 @@ class NetworkWatch:
                 self._why_no_sockets = _words(error)
         look = Look(observer="sockets", state="could_not_look", how=self._why_no_sockets)
         return (), (), (), look
+
+    def _stop_balancer(self) -> tuple[Mapping[str, str], tuple[Look, ...]]:
+        """Which server each client's `IP:port` was given; no look where there is no balancer."""
+        if self._balancer is None:
+            return {}, ()
+        served: Mapping[str, str] = {}
+        if not self._why_no_balancer:
+            try:
+                served = self._balancer.stop()
+            except Exception as error:  # noqa: BLE001 - the runner of this observer; told in the report
+                self._why_no_balancer = _words(error)
+        why = self._why_no_balancer or self._balancer.why
+        place = self._scope.stats_socket
+        look = Look(
+            observer="balancer",
+            state="could_not_look" if why else "looked",
+            how=f"{place}: {why}" if why else f"show sess at {place}",
+            events=len(served),
+        )
+        return served, (look,)
 
     def _stop_capture(self) -> tuple[NetworkSeen, Look]:
         if self._capture is not None:
@@ -147,7 +186,46 @@ class NetworkWatch:
         return NetworkSeen(), look
 
 
-def _told_by(capture: CaptureSeen) -> NetworkSeen:
+def about(captured: Sequence[Lookup], name: str, witnessed: Sequence[Lookup]) -> tuple[Lookup, ...]:
+    """The command's own questions of all that were captured, whoever asked them.
+
+    Args:
+        captured: Questions of any program of this machine.
+        name: What the command looks up for its server; empty for an address.
+        witnessed: What the calls and the sockets of its process tree tell.
+    """
+    return tuple(
+        one
+        for one in captured
+        if _is_for(name, one) or any(_is_same_question(one, other) for other in witnessed)
+    )
+
+
+def concerning(
+    messages: Sequence[PathMessage], connections: Sequence[Connection]
+) -> tuple[PathMessage, ...]:
+    """What routers said of these connections' servers, and not of another program's."""
+    servers = {one.server for one in connections}
+    return tuple(one for one in messages if one.about in servers)
+
+
+def _is_for(name: str, lookup: Lookup) -> bool:
+    """Whether it asks for the name, or for it with a search domain."""
+    asked, bare = lookup.name.lower(), name.lower().rstrip(".")
+    return bool(bare) and (asked == bare or asked.startswith(f"{bare}."))
+
+
+def _is_same_question(one: Lookup, other: Lookup) -> bool:
+    """The same name server at the same time; who never got an answer still waited for it."""
+    if one.server != other.server:
+        return False
+    ends = [
+        each.asked_ns if each.answered_ns is None else each.answered_ns for each in (one, other)
+    ]
+    return one.asked_ns <= ends[1] + DIAL_NS and other.asked_ns <= ends[0] + DIAL_NS
+
+
+def _told_by(capture: "CaptureSeen") -> NetworkSeen:
     return NetworkSeen(
         connections=capture.connections,
         lookups=capture.lookups,

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 OBSERVER = "server_probes"
 _HEALTH = "/livez"
+_LEVEL_HEADER = "x-kubernetes-pf-prioritylevel-uid"
 
 # What the observed request took, three times (the twins, and one again), and ten seconds for
 # connecting. Both are arbitrary.
@@ -165,9 +166,10 @@ class _Sending:
         client = self._nobody if plan.is_nobody else self._user
         client.settings = client.settings.but(timeout_s=left_s)
         self._events.clear()
-        why = ""
+        why = level = ""
         try:
-            client.request(plan.path, accept=plan.accept)
+            answer = client.request(plan.path, accept=plan.accept)
+            level = answer.headers.get(_LEVEL_HEADER, "")
         except ApiError:
             pass
         except KubelagError as error:
@@ -179,7 +181,9 @@ class _Sending:
         if seen is not None:
             # A plugin has a limit of its own, which is not taken from the others.
             self._until_s += seen.spent_ns("credential") / _NS_PER_S
-            kept.setdefault(plan.purpose, []).append(replace(seen, purpose=plan.purpose))
+            kept.setdefault(plan.purpose, []).append(
+                replace(seen, purpose=plan.purpose, priority_level=level)
+            )
         return why
 
 

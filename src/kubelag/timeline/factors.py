@@ -22,6 +22,7 @@ DISCOVERY: Final = "discovery_requests"
 TARGET: Final = "target_requests"
 CLIENT_THROTTLE: Final = "client_throttle"
 RETRY_AFTER: Final = "retry_after"
+RETRY: Final = "retry"
 CPU_THROTTLED: Final = "cpu_throttled"
 MEMORY_STALL: Final = "memory_stall"
 RUN_QUEUE: Final = "run_queue"
@@ -46,6 +47,7 @@ TITLES: Final[dict[Factor, str]] = {
     TARGET: "waiting for the answer itself",
     CLIENT_THROTTLE: "held back by the client's own rate limit",
     RETRY_AFTER: "told by the server to wait",
+    RETRY: "pausing after a failed connection",
     CPU_THROTTLED: "stopped by the CPU quota",
     MEMORY_STALL: "stalled for memory",
     RUN_QUEUE: "runnable, waiting for a processor",

@@ -68,7 +68,9 @@ def server_connections(evidence: Evidence) -> tuple[Connection, ...]:
         ports.add(evidence.path.port)
         if evidence.path.proxy:
             ports = {_port_in(evidence.path.proxy)}
-    return tuple(one for one in evidence.connections if _port_in(one.server) in ports)
+    found = tuple(one for one in evidence.connections if _port_in(one.server) in ports)
+    # Where nobody looked at the way, a proxy's port is not known; only that way was watched.
+    return evidence.connections if evidence.path is None and not found else found
 
 
 def _give_to_who_dialled(connection: Connection, by_start: Sequence[_Draft]) -> None:
@@ -77,14 +79,15 @@ def _give_to_who_dialled(connection: Connection, by_start: Sequence[_Draft]) -> 
     if at_ns is None:
         return
     until_ns = connection.established_ns or at_ns
-    waiting = (
+    waiting = [
         draft
         for draft in reversed(by_start)
         if draft.request.start_ns <= at_ns + _SLACK_NS
         and draft.request.end_ns + _SLACK_NS >= until_ns
         and draft.connection is None
-    )
-    draft = next(waiting, None)
+    ]
+    # Of many that wait at once, each has dialled for itself.
+    draft = min(waiting, key=lambda one: len(one.attempts), default=None)
     if draft is None:
         return
     if connection.is_established:

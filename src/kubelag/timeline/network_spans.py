@@ -1,6 +1,7 @@
 """Turns connections into spans: what of a request's time was spent on its way. Pure.
 
-A lost packet is blamed on the loss wherever it happened, a round trip on the way; what then
+A full line loses packets, so while it is full they are its own; any other lost packet is blamed
+on the loss wherever it happened, a round trip on the way; what then
 remains of connecting, of the proxy and of TLS is blamed on those, and what remains of the request
 on the server. So no nanosecond of a journey is given to two of them.
 """
@@ -33,8 +34,8 @@ def connection_spans(connection: Connection) -> list[Span]:
     """
     return _apart(
         [
-            *_loss(connection),
             *_full_line(connection),
+            *_loss(connection),
             *_round_trips(connection),
             *_stages(connection),
         ]
@@ -72,8 +73,11 @@ def _attempt_spans(journey: Journey) -> Iterator[Span]:
 
 
 def _loss(connection: Connection) -> Iterator[Span]:
+    if connection.syns > 1 and connection.syn_ns and connection.established_ns:
+        answered_ns = connection.established_ns - (connection.rtt_ns or 0)
+        yield from _span(factors.LOSS, connection.syn_ns, answered_ns, connection)
     for pause in connection.pauses:
-        if pause.retransmissions and pause.is_over:
+        if pause.retransmissions:
             yield from _span(factors.LOSS, pause.start_ns, pause.end_ns, connection)
 
 

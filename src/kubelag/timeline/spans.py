@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 from kubelag.model.attribution import Factor, Span
-from kubelag.model.evidence import CacheDirectory, Evidence, Process, Request, Syscall
+from kubelag.model.evidence import CacheDirectory, ClientNote, Evidence, Process, Request, Syscall
 from kubelag.timeline import factors
 from kubelag.timeline.journeys import journeys, server_connections
 from kubelag.timeline.lookups import lookup_spans
@@ -14,7 +14,6 @@ from kubelag.timeline.network_spans import carve, connection_spans, journey_span
 
 FSYNCS = frozenset({"fsync", "fdatasync", "sync_file_range", "syncfs", "sync"})
 _NOT_FILES = frozenset({"connect", "sendto", "recvfrom", "execve", "execveat", "wait4", "waitid"})
-_THROTTLES = {"throttled": factors.CLIENT_THROTTLE, "retry_after": factors.RETRY_AFTER}
 
 
 def spans_of(evidence: Evidence) -> tuple[Span, ...]:
@@ -185,14 +184,30 @@ def _request_span(request: Request) -> Span:
 
 def _wait_spans(evidence: Evidence) -> Iterator[Span]:
     for note in evidence.notes:
-        factor = _THROTTLES.get(note.kind)
-        if factor and note.wait_ns > 0:
+        if note.kind in {"throttled", "retry_after"} and note.wait_ns > 0:
             yield Span(
-                factor=factor,
+                factor=_wait_factor(note, evidence),
                 start_ns=note.at_ns - note.wait_ns,
                 end_ns=note.at_ns,
                 what=note.subject,
             )
+
+
+def _wait_factor(note: ClientNote, evidence: Evidence) -> Factor:
+    if note.kind == "throttled":
+        return factors.CLIENT_THROTTLE
+    return factors.RETRY_AFTER if is_told_by_server(note, evidence) else factors.RETRY
+
+
+def is_told_by_server(note: ClientNote, evidence: Evidence) -> bool:
+    """Whether a pause was asked for by the server (429, 503).
+
+    After a connection that broke, a client pauses a second by itself and logs the same words
+    (client-go's with_retry.go).
+    """
+    asked = [one for one in evidence.requests if one.url == note.subject]
+    before = [one for one in asked if one.end_ns <= note.at_ns]
+    return not before or before[-1].status is not None
 
 
 def _cut(span: Span, start_ns: int, end_ns: int) -> Span | None:

@@ -1,6 +1,6 @@
 """Captures written as lines: `0.250 c say 100` is a client that sends 100 bytes at 0.25 s.
 
-Words: syn, synack, ack, say N, tell HEX (payload as given), again N (the last N bytes once more),
+Words: syn, resyn, synack, ack, say N, tell HEX (payload as given), again N (the last N bytes),
 skip N (N bytes that nobody sees), keepalive, fin, rst; then deaf (acknowledges nothing new), win=N.
 """
 
@@ -37,7 +37,7 @@ class Talk:
             self.next[side] += len(payload)
         elif word == "again":
             seq -= size
-        elif word == "keepalive":
+        elif word in {"keepalive", "resyn"}:
             seq -= 1
         elif word in {"syn", "synack", "fin"}:
             self.next[side] += 1
@@ -45,7 +45,13 @@ class Talk:
             return None
         if "deaf" not in rest:
             self.heard[side] = self.next[other]
-        flags = {"syn": SYN, "synack": SYN | ACK, "fin": FIN | ACK, "rst": RST | ACK}.get(word, ACK)
+        flags = {
+            "syn": SYN,
+            "resyn": SYN,
+            "synack": SYN | ACK,
+            "fin": FIN | ACK,
+            "rst": RST | ACK,
+        }.get(word, ACK)
         window = next((int(one[4:]) for one in rest if one.startswith("win=")), 500)
         self.number += 1
         ack = self.heard[side] if flags & ACK else 0

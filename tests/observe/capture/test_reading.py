@@ -85,12 +85,14 @@ def test_the_same_packet_on_two_interfaces_counts_once() -> None:
         for at, data in packets(TALK)
         for index, later in ((2, 0.0), (3, 0.000004))
     ]
+    twice.sort(key=lambda one: one[0])
     (connection,) = read(pcap(twice, link=276)).connections
     assert connection == CONNECTION
 
 
 def test_the_same_packet_from_a_mirror_port_is_no_retransmission() -> None:
     twice = [(at + later, data) for at, data in packets(TALK) for later in (0.0, 0.000004)]
+    twice.sort(key=lambda one: one[0])
     (connection,) = read(pcap(twice)).connections
     assert (connection.sent_again, connection.received_again) == (0, 0)
     assert connection.sent_bytes == 600

@@ -12,14 +12,14 @@ from typing import Final
 
 from kubelag.errors import LabError
 from kubelag.lab.faults.contract import HaFault, Scene
-from kubelag.lab.ha.forgetting import forgotten
+from kubelag.lab.ha.forgetting import remember
 from kubelag.lab.ha.lab import HaLab
 from kubelag.lab.ha.scenes import get_nodes
 from kubelag.lab.ha.timing import backends_met, play
 
 FORGETTER: Final = "kubelag.lab.ha.forgetting"
-LATENCY_S: Final = 0.2
-"""Of each answer."""
+LATENCY_S: Final = 0.05
+"""Of each answer: the command lasts, 0.8 s, and no server counts as slow."""
 CHUNK: Final = 2
 """Pods on a page: ten pages, so that the command is still asking when it is forgotten."""
 CHECK_S: Final = 1
@@ -48,7 +48,7 @@ class ConnectionForgotten:
 
     def off(self, ha: HaLab) -> None:
         """The forgetful process is gone already; so goes what it did."""
-        forgotten(ha).off()
+        remember(ha)
         ha.calm()
 
     def see(self, ha: HaLab) -> str:

@@ -41,6 +41,8 @@ class Scene:
     """One sentence: what was made slow, and by how much."""
     explain_options: tuple[str, ...] = ()
     """Options for `kubelag explain`; HA lab only."""
+    exit_code: int = 0
+    """How the command ends, with the fault and without it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

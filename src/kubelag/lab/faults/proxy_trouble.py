@@ -14,6 +14,7 @@ from kubelag.lab.ha.server_trouble import FAST_S, HEALTH
 from kubelag.lab.ha.timing import raw
 from kubelag.lab.network.connect_proxy import ProxySettings, attach_proxy, start_proxy
 from kubelag.lab.network.lan import address_of
+from kubelag.lab.network.served import Served
 
 PROXY_PORT = 3128
 """Squid's, as everybody's."""
@@ -59,7 +60,7 @@ class ProxyTrouble:
 
     def see(self, ha: HaLab) -> str:
         """Ask the API server for its health through the proxy and past it; count the tunnels."""
-        proxy = attach_proxy(ha.directory / _DIRECTORY)
+        proxy = the_proxy(ha)
         before = proxy.counts.get("tunnels", 0)
         through_s, problem = raw(ha, HEALTH, through_proxy(ha))
         past_s = health_by_address_s(ha)  # the counts are up to date when it is done
@@ -78,6 +79,15 @@ class ProxyTrouble:
     def scene(self, ha: HaLab) -> Scene:
         """`kubectl get nodes`, cold, through the proxy."""
         return get_nodes(ha, describe=self.describe, environment=through_proxy(ha))
+
+
+def the_proxy(ha: HaLab) -> Served[ProxySettings]:
+    """The one that was started.
+
+    Raises:
+        LabError: There is none.
+    """
+    return attach_proxy(ha.directory / _DIRECTORY)
 
 
 def proxy_url(ha: HaLab) -> str:

@@ -74,6 +74,12 @@ FAULTS = (
             ("dns_local_domain", "the server's name ends in .local, which takes long", ()),
             ("dead_first_address", "nobody is at the first address of the name", ()),
             ("ipv6_blackhole", "behind the name's IPv6 address there is silence", ()),
+            ("packet_loss", "the client's cable loses a fifth of the packets", ()),
+            ("long_way", "the client's node is 80 ms away from everything", ()),
+            ("narrow_line", "the client's cable carries 1 Mbit/s", ()),
+            ("mtu_black_hole", "long packets to the client's node vanish", ()),
+            ("connection_forgotten", "the command's connection is forgotten in mid-run", ()),
+            ("websocket_refused", "the API servers refuse WebSockets", ()),
         )
     ),
 )

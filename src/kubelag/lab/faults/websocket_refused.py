@@ -77,7 +77,7 @@ class WebsocketRefused:
             cold=False,
             describe=f"The API servers refuse WebSockets after {LATENCY_S:g} s.",
         )
-        return replace(scene, explain_options=("--once",))
+        return replace(scene, explain_options=("--once",), exit_code=1)
 
 
 FAULT: HaFault = WebsocketRefused()

@@ -14,8 +14,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from kubelag.errors import LabError
 from kubelag.lab.ha.lab import HaLab, attach
 from kubelag.lab.ha.plan import BALANCED_PORT
+from kubelag.lab.network.impair.black_hole import BlackHole
 from kubelag.lab.network.impair.forgotten import ForgottenConnections
 from kubelag.launch.holding import endings_held_back
 
@@ -26,7 +28,7 @@ PROGRAM = "kubectl"
 """What the name of a program begins with whose connections are forgotten: whoever only looks, as
 kubelag's own probes do, is left alone."""
 POLL_S = 0.02
-AGE_S = 1.0
+AGE_S = 0.35
 """How long a connection must have lived, so that it has been used. Arbitrary."""
 
 
@@ -40,16 +42,46 @@ def main() -> None:
         if process is None:
             continue
         with os.fdopen(process):  # which becomes readable when the process ends
-            with endings_held_back():
-                forgotten(ha).on()
+            try:
+                with endings_held_back():
+                    forget(ha)
+            except LabError:
+                continue  # its connection has just gone
             print(f"forgot at {time.time():.3f}", flush=True)  # noqa: T201 - the same
             select.select([process], (), ())
         with endings_held_back():
-            forgotten(ha).off()
+            remember(ha)
 
 
-def forgotten(ha: HaLab) -> ForgottenConnections:
-    """The client's connections to the shared address."""
+def forget(ha: HaLab) -> None:
+    """Forget the client's connections to the shared address.
+
+    Nothing arrives at all meanwhile: an answer of which only the head had come could not be asked
+    for again, and the command would fail.
+
+    Raises:
+        LabError: It has none, or they cannot be forgotten.
+    """
+    silence = _silence(ha)
+    silence.on()
+    try:
+        _forgotten(ha).on()
+    finally:
+        silence.off()
+
+
+def remember(ha: HaLab) -> None:
+    """Let everything pass, also after half a `forget`."""
+    _silence(ha).off()
+    _forgotten(ha).off()
+
+
+def _silence(ha: HaLab) -> BlackHole:
+    cable = ha.cable(ha.client)
+    return BlackHole(cable=cable, address=ha.client.address, direction="to_host")
+
+
+def _forgotten(ha: HaLab) -> ForgottenConnections:
     return ForgottenConnections(cable=ha.cable(ha.client), address=ha.vip, port=BALANCED_PORT)
 
 

@@ -41,7 +41,7 @@ def play(ha: HaLab, scene: Scene) -> float:
         took_s = time.perf_counter() - start_s
     finally:
         shutil.rmtree(cache, ignore_errors=True)
-    if done.returncode:
+    if done.returncode != scene.exit_code:
         words = done.stderr.strip().splitlines()
         raise LabError(f"The rehearsal failed: {words[-1] if words else done.returncode}")
     return took_s

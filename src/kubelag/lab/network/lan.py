@@ -82,6 +82,8 @@ def make_host(
     Raises:
         LabError: It cannot be made.
     """
+    from kubelag.lab.network.impair.cable import send_plain_frames  # noqa: PLC0415 - needs Host
+
     host = Host(
         name=name,
         namespace=make_namespace(ledger, namespace),
@@ -92,6 +94,7 @@ def make_host(
         more_addresses=tuple(map(address_of, numbers[1:])),
     )
     _plug_in(host, lan, _mac(numbers[0]))
+    send_plain_frames(host.namespace, host.interface)
     for number in numbers:
         add_address(host, f"{address_of(number)}/24")
         add_address(host, f"{address6_of(number)}/64")
@@ -114,7 +117,7 @@ def add_address(host: Host, address: str) -> None:
 def _plug_in(host: Host, lan: Namespace, mac: str) -> None:
     problem = f"{host.name} cannot be plugged in"
     lan.tool(
-        *("ip", "link", "add", host.port, "type", "veth"),
+        *("ip", "link", "add", "name", host.port, "type", "veth"),
         *("peer", "name", host.interface, "address", mac, "netns", host.namespace.name),
         problem=problem,
     )

@@ -11,7 +11,8 @@ from kubelag.observe.capture.progress import Progress
 from kubelag.observe.capture.segments import ACK, FIN, RST, SYN, Segments, segment_limit
 
 _REORDERED_NS = 3_000_000
-"""What comes later than this after it was overtaken was sent again (as tshark has it)."""
+"""What comes later than one round trip after it was overtaken was sent again (as tshark has it);
+this long where no round trip is known."""
 _COPY_NS = 5_000_000
 """Copies of one packet, as a mirror port makes them, follow at once. Arbitrary."""
 _LOOK_BACK = 16
@@ -140,7 +141,7 @@ class Oddities:
         if fresh:
             marks.news[row], marks.fresh[row] = True, fresh
             if filled.fresh_bytes:
-                was_late = ns - filled.skipped_ns > max(_REORDERED_NS, flow.rtt_ns or 0)
+                was_late = ns - filled.skipped_ns > (flow.rtt_ns or _REORDERED_NS)
                 marks.again[row] = was_late
             else:
                 marks.again[row] = True

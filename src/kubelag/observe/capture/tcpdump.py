@@ -1,7 +1,6 @@
 """The tcpdump that captures for us: a child of ours, what it says, and what it writes."""
 
 import functools
-import io
 import os
 import queue
 import re
@@ -11,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import IO
 
 from kubelag.launch.child import Child
 
@@ -78,8 +78,8 @@ def _started(argv: Sequence[str], stdout: int) -> subprocess.Popen[bytes]:
 class _Drain:
     """Reads a pipe of a child to its end in a thread of its own."""
 
-    def __init__(self, fd: int, take: Callable[[bytes], None]) -> None:
-        self._fd = fd
+    def __init__(self, pipe: IO[bytes] | None, take: Callable[[bytes], None]) -> None:
+        self._pipe = pipe
         self._take = take
         self._thread = threading.Thread(target=self._loop, name="capture-drain", daemon=True)
         self._thread.start()
@@ -89,8 +89,10 @@ class _Drain:
         self._thread.join(_END_S)
 
     def _loop(self) -> None:
-        with suppress(OSError):
-            while part := os.read(self._fd, _PIPE_BYTES):
+        if self._pipe is None:
+            return
+        with self._pipe, suppress(OSError):
+            while part := os.read(self._pipe.fileno(), _PIPE_BYTES):
                 self._take(part)
 
 
@@ -101,7 +103,7 @@ class Said:
         self._process = process
         self._text = b""
         self._changed = threading.Condition()
-        self._drain = _Drain(_fd(process.stderr), self._add)
+        self._drain = _Drain(process.stderr, self._add)
 
     def wait_listening(self, until_s: float) -> bool:
         """Whether it says that it listens, before the time is over and before it ends."""
@@ -124,7 +126,8 @@ class Said:
         if self._process.poll() is not None:
             self._drain.join()
         lines = self._text.decode("utf-8", "replace").strip().splitlines()
-        return lines[-1].removeprefix("tcpdump: ") if lines else "it said nothing"
+        named = [line for line in lines if line.startswith("tcpdump: ")]
+        return (named or lines)[-1].removeprefix("tcpdump: ") if lines else "it said nothing"
 
     def _add(self, part: bytes) -> None:
         with self._changed:
@@ -139,7 +142,7 @@ class Kept:
         self._raw = bytearray()
         self._missed_bytes = 0
         self._last_s = time.monotonic()
-        self._drain = _Drain(_fd(process.stdout), self._add)
+        self._drain = _Drain(process.stdout, self._add)
 
     def wait_quiet(self, until_s: float) -> None:
         """Until nothing came for a moment: what the kernel still held has come through."""
@@ -161,7 +164,3 @@ class Kept:
 
 _QUIET_S = 0.05
 """In immediate mode a packet is handed over at once; this is far longer. Arbitrary."""
-
-
-def _fd(pipe: object) -> int:
-    return pipe.fileno() if isinstance(pipe, io.BufferedReader) else -1

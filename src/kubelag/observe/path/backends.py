@@ -27,8 +27,10 @@ from kubelag.observe.path.haproxy_stats import parse_servers_state
 from kubelag.observe.path.places import is_literal, place, split_place
 from kubelag.observe.path.system_names import addresses_of
 
-PATIENCE_S = 3.0
-"""For one object of the cluster. Arbitrary: without it the path is still looked at."""
+PATIENCES_S = (1.0, 2.0, 3.0)
+"""For one object of the cluster, try by try: a dead server behind a balancer holds up one
+connection of several, and the next meets another. Arbitrary; without it the path is still looked
+at."""
 _SLICES = (
     "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
     "?labelSelector=kubernetes.io%2Fservice-name%3Dkubernetes"
@@ -136,22 +138,27 @@ def _by_cluster(searched: Searched) -> tuple[tuple[Backend, ...], str]:
             (),
             "the cluster was not asked for them, since the user's credential plugin would run",
         )
-    try:
-        addresses, kind = _asked(searched)
-    except KubelagError as error:
-        return (), f"the cluster did not tell them: {redact_text(error.message)}"
+    why = ""
+    for patience_s in PATIENCES_S:
+        try:
+            addresses, kind = _asked(searched, patience_s)
+            break
+        except KubelagError as error:
+            why = redact_text(error.message)
+    else:
+        return (), f"the cluster did not tell them: {why}"
     found = tuple(Backend(name=one, address=one, source="endpoints") for one in addresses)
     where = f"the {kind} kubernetes in the namespace default"
     return found, f"from {where}" if found else f"{where} lists none"
 
 
-def _asked(searched: Searched) -> tuple[tuple[str, ...], str]:
+def _asked(searched: Searched, patience_s: float) -> tuple[tuple[str, ...], str]:
     """The addresses, and which kind of object told them."""
     session = connect(searched.kubeconfig, searched.env, f"kubelag/{__version__}", no_observer)
     server = without_user(searched.kubeconfig.cluster.server)
     try:
         for path, kind in ((_SLICES, "EndpointSliceList"), (_ENDPOINTS, "Endpoints")):
-            answer = session.send(Ask(path=path), PATIENCE_S)
+            answer = session.send(Ask(path=path), patience_s)
             is_last = kind == "Endpoints"
             if answer.status in _OK:
                 addresses = addresses_of_slices(document_of(answer, path, server), kind)

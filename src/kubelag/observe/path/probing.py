@@ -215,7 +215,7 @@ def _context(settings: TlsSettings, *, is_verified: bool) -> ssl.SSLContext:
     """Trusts as the client does, or nobody and everybody."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols([HTTP2, HTTP1] if settings.has_http2 else [HTTP1])
+    context.set_alpn_protocols([HTTP2, HTTP1])
     if settings.is_insecure or not is_verified:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
