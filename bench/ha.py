@@ -177,7 +177,7 @@ def goals(told: Sequence[Told]) -> list[Goal]:
         Goal(
             what="faults whose mechanism and component were not named first",
             unit="%",
-            limit=round(100 * (1 - NAMED_GOAL_RATIO), 1),
+            limit=round(1 - NAMED_GOAL_RATIO, 2),
             value=_percent([not one.is_named for one in faulty]),
             note=f"{sum(one.is_named for one in faulty)} of {len(faulty)} were",
         ),
@@ -191,15 +191,15 @@ def goals(told: Sequence[Told]) -> list[Goal]:
         Goal(
             what="share of the wall time said, off the truth (median)",
             unit="%",
-            limit=100 * SHARE_GOAL_RATIO,
-            value=100 * statistics.median(off) if off else None,
+            limit=SHARE_GOAL_RATIO,
+            value=statistics.median(off) if off else None,
             note=f"{sum(one <= SHARE_GOAL_RATIO for one in off)} of {len(off)} within the goal",
         ),
     ]
 
 
 def _percent(wrong: Sequence[bool]) -> float | None:
-    return 100 * sum(wrong) / len(wrong) if wrong else None
+    return sum(wrong) / len(wrong) if wrong else None
 
 
 def _table(told: Sequence[Told]) -> Table:

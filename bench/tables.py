@@ -16,6 +16,8 @@ BENCHES = {
     "startup": "Start-up",
     "observers": "What watching costs",
     "incident": "The incident",
+    "ha": "The HA lab: every fault named, with its component and its share",
+    "capture": "Packet captures",
     "client": "The client",
     "adapters": "Other Python clients, with kubectl's cache",
 }
