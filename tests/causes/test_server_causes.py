@@ -162,9 +162,8 @@ def test_a_hanging_api_service_is_named() -> None:
 def rediscovery(**changes: object) -> Evidence:
     """A warm run that discovers everything all the same."""
     asked = tuple(request(f"/apis/g{n}/v1", 0, 300 * MS) for n in range(60))
-    return evidence(
-        400 * MS, cold=False, cache=cache(state="warm"), **{"requests": asked} | changes
-    )
+    warm = {"requests": asked, "cold": False, "cache": cache(state="warm")}
+    return evidence(400 * MS, **(warm | changes))
 
 
 def test_a_failing_api_service_makes_a_warm_run_discover_everything() -> None:
@@ -187,7 +186,12 @@ def test_an_empty_api_service_makes_a_warm_run_discover_everything() -> None:
     judgement = judged(ApiServiceEmpty(), rediscovery(notes=(note,)))
     assert judgement.standing == "suspected"
     assert "60 requests" in judgement.sentence
-    assert judged(ApiServiceEmpty(), rediscovery()).standing == "ruled_out"
+    silently = judged(ApiServiceEmpty(), rediscovery())
+    assert silently.standing == "suspected"
+    assert silently.facts == ()
+    meant = rediscovery(command=("kubectl", "api-resources"))
+    assert judged(ApiServiceEmpty(), meant).standing == "ruled_out"
+    assert judged(ApiServiceEmpty(), rediscovery(cold=True)).standing == "ruled_out"
 
 
 def test_pauses_that_the_server_asked_for_are_added_up() -> None:

@@ -26,6 +26,8 @@ _ERRORS = range(500, 600)
 # Two requests (/api and /apis) are made by a client that looks whether its cache is still right;
 # more of them mean that the documents themselves were fetched again.
 _LOOKING_ONLY = 2
+# These ask the server by default, whatever the cache holds (`--cached` is false).
+_ALWAYS_DISCOVER = frozenset({"api-resources", "api-versions"})
 # /apis/GROUP/VERSION
 _VERSION_PARTS = 3
 _HALF = 0.5
@@ -72,9 +74,11 @@ def broken_groups(requests: Sequence[Request]) -> tuple[str, ...]:
 
 def rediscovers(case: Case) -> bool:
     """Whether documents were fetched although the cache was filled."""
-    cache = case.evidence.cache
+    cache, command = case.evidence.cache, case.evidence.command
     asked = sum(is_discovery(request.url) for request in case.evidence.requests)
-    return cache is not None and cache.state == "warm" and asked > _LOOKING_ONLY
+    is_meant = bool(_ALWAYS_DISCOVER & set(command))
+    is_warm = cache is not None and cache.state == "warm" and not case.evidence.cold
+    return is_warm and asked > _LOOKING_ONLY and not is_meant
 
 
 def _part(case: Case, answers: Sequence[tuple[Request, int]], probes: Sequence[OwnRequest]) -> Part:
@@ -83,7 +87,7 @@ def _part(case: Case, answers: Sequence[tuple[Request, int]], probes: Sequence[O
         return "none"
     if any(bad.trouble == "slow" for bad in way_facts.bad_backends(case.evidence.path)):
         return "backend"
-    if _is_group_alone(answers):
+    if _is_group_alone(answers) or rediscovers(case):
         return "group"
     return _part_by_probes(answers, probes)
 

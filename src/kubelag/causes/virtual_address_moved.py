@@ -26,11 +26,12 @@ from kubelag.model.network import Connection
 from kubelag.model.remedy import Advice
 from kubelag.model.units import seconds
 from kubelag.model.verdict import Fact, Judgement, Source
-from kubelag.timeline.factors import CONNECT, DISCOVERY, LOSS, TARGET, TLS
+from kubelag.timeline.factors import DISCOVERY, LOSS, RETRY, TARGET
 
 ID = "virtual_address_moved"
 
-_FACTORS = (LOSS, CONNECT, TLS, DISCOVERY, TARGET)
+_FACTORS = (LOSS, RETRY, DISCOVERY, TARGET)
+_BROKEN = frozenset({"server_reset", "client_reset", "open"})
 _ADVICE = Advice(
     id="steady-the-virtual-address",
     summary=(
@@ -63,7 +64,9 @@ class VirtualAddressMoved:
             return innocent(ID, _steady(owners), TARGET)
         address, macs = next(iter(moved.items()))
         hurt = [one for one in way_facts.connections(case) if _is_hurt(one, address)]
-        waited_ns = min(sum(_silence_ns(one) for one in hurt), case.attribution.wall_ns)
+        paused_ns = case.critical_ns(RETRY)
+        silent_ns = max((_last_silence_ns(one) for one in hurt), default=0)
+        waited_ns = min(silent_ns + paused_ns, case.attribution.wall_ns)
         if not case.is_notable(waited_ns):
             return innocent(ID, f"{address} moved, and this run did not wait for it", TARGET)
         return Judgement(
@@ -74,9 +77,12 @@ class VirtualAddressMoved:
                 f"used it; that took {seconds(waited_ns)}"
             ),
             factors=_FACTORS,
-            low_ns=min(waited_ns, case.critical_ns(LOSS)),
-            high_ns=max(waited_ns, case.critical_ns(LOSS)),
-            arithmetic=f"silence around the move = {seconds(waited_ns)}",
+            low_ns=waited_ns,
+            high_ns=min(waited_ns + case.critical_ns(LOSS), case.attribution.wall_ns),
+            arithmetic=(
+                f"{seconds(silent_ns)} of silence before the connection broke, "
+                f"{seconds(paused_ns)} until the client tried again"
+            ),
             facts=tuple(_facts(hurt)),
             advice=(_ADVICE,),
             sources=_SOURCES,
@@ -96,8 +102,12 @@ def _is_hurt(connection: Connection, address: str) -> bool:
     return bool(connection.pauses) or connection.ending == "server_reset"
 
 
-def _silence_ns(connection: Connection) -> int:
-    return sum(pause.length_ns for pause in connection.pauses if pause.awaited != "client")
+def _last_silence_ns(connection: Connection) -> int:
+    """How long nothing came before the connection broke; 0 where it did not."""
+    waited = [pause for pause in connection.pauses if pause.awaited != "client"]
+    if not waited or connection.ending not in _BROKEN:
+        return 0
+    return waited[-1].length_ns
 
 
 def _facts(hurt: list[Connection]) -> list[Fact]:

@@ -41,14 +41,32 @@ def silences(evidence: Evidence) -> Iterator[str]:
     """Who kept the connections waiting, in sentences."""
     if evidence.comparison is not None and evidence.comparison.sentence:
         yield evidence.comparison.sentence
-    pauses = [pause for one in server_connections(evidence) for pause in one.pauses]
+    connections = server_connections(evidence)
+    pauses = [pause for one in connections for pause in one.pauses]
     for side, who in _AWAITED.items():
         own = [pause for pause in pauses if pause.awaited == side and not pause.retransmissions]
+        if side == "client":
+            own = [pause for pause in own if _is_idle_elsewhere(pause, connections)]
         if own:
             yield _silence(who, own, evidence)
     lost = [pause for pause in pauses if pause.retransmissions]
     if lost:
         yield _silence("what had been sent had to be sent again", lost, evidence)
+
+
+def _is_idle_elsewhere(pause: Pause, connections: Sequence[Connection]) -> bool:
+    """Whether the client left every connection alone: one that it does not need says nothing."""
+    return not any(
+        burst.start_ns < pause.end_ns and burst.end_ns > pause.start_ns
+        for one in connections
+        for burst in one.bursts
+    ) and not any(
+        other.awaited != "client"
+        and other.start_ns < pause.end_ns
+        and other.end_ns > pause.start_ns
+        for one in connections
+        for other in one.pauses
+    )
 
 
 def _silence(why: str, pauses: Sequence[Pause], evidence: Evidence) -> str:

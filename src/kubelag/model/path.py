@@ -69,7 +69,7 @@ class AddressProbe:
     """From the CONNECT request to the proxy's answer, where a proxy was used."""
     tls_ns: int | None = None
     answer_ns: int | None = None
-    """From a small request (`GET /livez` without credentials) to the first byte of its answer."""
+    """From a small request (`GET /version` without credentials) to the first byte of its answer."""
     status: int | None = None
     """HTTP status of that answer."""
     error: str = ""

@@ -33,7 +33,7 @@ def test_every_stage_is_timed(serve: Serve) -> None:
     seen = probe_address(probe(server.port, authority))
     assert (seen.error, seen.status, seen.protocol, seen.tls_version) == (
         "",
-        404,
+        200,
         "http/1.1",
         "TLSv1.3",
     )
@@ -53,7 +53,7 @@ def test_nothing_but_a_bare_request_is_sent(serve: Serve) -> None:
     probe_address(probe(server.port))
     (sent,) = server.heads
     names = {line.partition(":")[0].lower() for line in sent.head.split("\r\n")[1:]}
-    assert (sent.method, sent.target) == ("GET", "/livez")
+    assert (sent.method, sent.target) == ("GET", "/version")
     assert names <= {"host", "user-agent", "accept-encoding", "content-length"}
 
 
@@ -105,7 +105,7 @@ def test_a_certificate_that_is_not_trusted_is_looked_at_all_the_same(
     assert why in seen.error
     assert seen.answer_ns is None
     looked = probe_address(probe(server.port, authority, is_verified=False))
-    assert (looked.error, looked.status) == ("", 404)
+    assert (looked.error, looked.status) == ("", 200)
     assert looked.certificate is not None
     assert looked.certificate.names == names
 
@@ -158,7 +158,7 @@ def test_a_proxy_is_asked_for_a_way(scheme: str, serve: Serve) -> None:
         seen = probe_address(replace(wanted, hop="proxy"))
     finally:
         proxy.server.close()
-    assert (seen.error, seen.status, seen.hop) == ("", 404, "proxy")
+    assert (seen.error, seen.status, seen.hop) == ("", 200, "proxy")
     assert seen.tunnel_ns
 
 
@@ -214,4 +214,4 @@ def test_the_systems_authorities_count_where_the_cluster_brings_none(serve: Serv
     seen = probe_address(replace(wanted, tls=TlsSettings(server_name="127.0.0.1")))
     assert seen.error.startswith("its certificate is not trusted")
     insecure = TlsSettings(server_name="127.0.0.1", is_insecure=True)
-    assert probe_address(replace(wanted, tls=insecure)).status == 404
+    assert probe_address(replace(wanted, tls=insecure)).status == 200

@@ -322,7 +322,7 @@ def test_no_credential_leaves_with_a_probe(serve: Serve, tmp_path: Path, read_co
     server = serve(refuses(403, "Forbidden"))
     path = kubeconfig(tmp_path, server.url, user={"token": "planted"})
     surveyed(Asked(kubeconfig=read_config(path), env={}))
-    probes = [one for one in server.heads if one.path == "/livez"]
+    probes = [one for one in server.heads if one.path == "/version"]
     assert probes
     assert all(not one.header("authorization") for one in probes)
 

@@ -83,7 +83,10 @@ class ApiServer:
         return replace(
             response,
             delay_s=response.delay_s + delay_s,
-            flow_control=flow_control_headers(identity),
+            flow_control=flow_control_headers(
+                identity,
+                is_exempt_path=request.path in HEALTH_PATHS and self._options.exempts_probes,
+            ),
         )
 
     def _health(self, request: Request, identity: Identity | None) -> Response:

@@ -8,6 +8,9 @@ from kubelag.errors import LabError
 
 Aggregated = Literal["none", "v2beta1", "v2", "both"]
 
+_FIRST_WITH_PROBES = 22
+"""Minor version of the first server with the flow schema `probes`; 1.20 has none (measured)."""
+
 INCIDENT_GROUP_VERSIONS = 77
 """Group-versions, core included, of the cluster in the founding incident."""
 
@@ -62,6 +65,12 @@ class ControlPlaneOptions:
     """Embedded only: the Retry-After that comes with a 429."""
     is_websocket_refused: bool = False
     """Embedded only: `pods/exec` answers WebSocket with 403, and SPDY with 400."""
+
+    @property
+    def exempts_probes(self) -> bool:
+        """Whether a server of this version lets nobody wait for a health check."""
+        minor = self.git_version.split(".")[1:2]
+        return bool(minor) and minor[0].isdigit() and int(minor[0]) >= _FIRST_WITH_PROBES
 
     def custom_group_count(self, builtin_group_versions: int) -> int:
         """Custom groups to add to a server that has this many group-versions by itself.

@@ -1,5 +1,7 @@
 """Who spoke when: runs of payload of one side, built from columns, kept within bounds."""
 
+import itertools
+
 import numpy as np
 
 from kubelag.model.network import Burst, Side
@@ -61,38 +63,36 @@ class Bursts:
 
     def of_flows(self, count: int) -> list[tuple[Burst, ...]]:
         """The bursts of each connection in order."""
-        made: list[list[Burst]] = [[] for _ in range(count)]
-        for batch in self._batches:
-            for flow, side, start_ns, end_ns, size, segments in zip(
-                *(column.tolist() for column in batch), strict=True
-            ):
-                one = Burst(
-                    sender=_SIDES[side],
-                    start_ns=start_ns,
-                    end_ns=end_ns,
-                    payload_bytes=size,
-                    segments=segments,
-                )
-                bursts = made[flow]
-                if bursts and _goes_on(bursts[-1], one):
-                    one = _joined(bursts.pop(), one)
-                bursts.append(one)
-        return [tuple(bursts) for bursts in made]
+        if not self._batches:
+            return [()] * count
+        columns = [np.concatenate(column) for column in zip(*self._batches, strict=True)]
+        order = np.argsort(columns[0].astype(np.uint16), kind="stable")
+        number, *rest = _joined([column[order] for column in columns])
+        made = [
+            Burst(
+                sender=_SIDES[side],
+                start_ns=start_ns,
+                end_ns=end_ns,
+                payload_bytes=size,
+                segments=segments,
+            )
+            for side, start_ns, end_ns, size, segments in zip(
+                *(column.tolist() for column in rest), strict=True
+            )
+        ]
+        limits = np.searchsorted(number, np.arange(count + 1)).tolist()
+        return [tuple(made[begin:end]) for begin, end in itertools.pairwise(limits)]
 
 
-def _goes_on(last: Burst, following: Burst) -> bool:
-    is_soon = following.start_ns - last.end_ns <= _GAP_NS
-    return is_soon and last.sender == following.sender
-
-
-def _joined(first: Burst, second: Burst) -> Burst:
-    return Burst(
-        sender=first.sender,
-        start_ns=first.start_ns,
-        end_ns=second.end_ns,
-        payload_bytes=first.payload_bytes + second.payload_bytes,
-        segments=first.segments + second.segments,
-    )
+def _joined(columns: list[Ints]) -> list[Ints]:
+    """Those that go on in the next batch become one; they stand by connection and time."""
+    number, side, start_ns, end_ns, size, segments = columns
+    breaks: Flags = (np.diff(number) != 0) | (np.diff(side) != 0)
+    breaks |= start_ns[1:] - end_ns[:-1] > _GAP_NS
+    begins = np.concatenate([[0], np.flatnonzero(breaks) + 1])
+    ends = np.append(begins[1:], len(number)) - 1
+    sums = [np.add.reduceat(column, begins) for column in (size, segments)]
+    return [number[begins], side[begins], start_ns[begins], end_ns[ends], *sums]
 
 
 def _rank(number: Ints) -> Ints:

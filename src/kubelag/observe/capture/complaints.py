@@ -36,7 +36,8 @@ class Complaints:
     def feed(self, frames: Frames, linked: Linked, parcels: Datagrams) -> None:
         """Look for errors in a batch."""
         is_icmp = (parcels.protocol == ICMP) | (parcels.protocol == ICMP6)
-        rows = np.flatnonzero(is_icmp & (parcels.offset == 0) & (parcels.at + 36 <= parcels.end))
+        rows = np.flatnonzero(is_icmp)
+        rows = rows[(parcels.offset[rows] == 0) & (parcels.at[rows] + 36 <= parcels.end[rows])]
         for row in rows[: max(0, _MAX_MESSAGES - len(self._found))].tolist():
             begin, frame = int(parcels.at[row]), int(parcels.row[row])
             body = frames.data[begin : int(parcels.end[row])].tobytes()

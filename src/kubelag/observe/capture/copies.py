@@ -12,18 +12,18 @@ soon (200 ms at least on Linux, TCP_RTO_MIN; probes of a lost tail come after tw
 
 def without_copies(rows: Segments, flow: Ints) -> tuple[Segments, Ints]:
     """The first sight of each packet; rows stand by connection and then by time."""
-    if not len(rows) or int(rows.place.min()) == int(rows.place.max()):
+    packets = rows.packets
+    if not len(rows) or int(packets.place.min()) == int(packets.place.max()):
         return rows, flow
-    keys = (
-        rows.window, rows.flags, rows.payload, rows.ip_id, rows.ack, rows.seq, rows.source, flow
-    )  # fmt: skip
+    ip_id, place = packets.ip_id[rows.packet], packets.place[rows.packet]
+    keys = (rows.window, rows.flags, rows.payload, ip_id, rows.ack, rows.seq, rows.source, flow)
     order = np.lexsort(keys)  # stable, so that equal ones stay in the order of time
     same = np.ones(len(order) - 1, np.bool_)
     for key in keys:
         ordered = key[order]
         same &= ordered[1:] == ordered[:-1]
     near = np.diff(rows.ns[order]) <= _APART_NS
-    elsewhere = np.diff(rows.place[order]) != 0
+    elsewhere = np.diff(place[order]) != 0
     kept = np.ones(len(rows), np.bool_)
     kept[order[1:][same & near & elsewhere]] = False
     chosen = np.flatnonzero(kept)

@@ -86,17 +86,14 @@ class Following:
             return
         begins = np.flatnonzero(np.diff(now.flow[some], prepend=-1))
         for begin, end in zip(begins.tolist(), [*begins[1:].tolist(), len(some)], strict=True):
-            self._greet_one(rows, now, some[begin : min(end, begin + _GREETING_SEGMENTS)].tolist())
+            self._greet_one(rows, now, some[begin : min(end, begin + _GREETING_SEGMENTS)])
 
-    def _greet_one(self, rows: Segments, now: Progress, some: list[int]) -> None:
+    def _greet_one(self, rows: Segments, now: Progress, some: Ints) -> None:
         number = int(now.flow[some[0]])
         greeting = self.numbering.flows[number].greeting
-        for row in some:
-            payload, at = int(rows.payload[row]), int(rows.payload_at[row])
-            known = rows.data[at : at + min(payload, int(rows.known[row]))].tobytes()
-            greeting.feed(
-                int(now.side[row]), int(now.start[row]), payload, known, int(rows.ns[row])
-            )
+        columns = (some, now.side[some], now.start[some], rows.payload[some], rows.ns[some])
+        for row, side, start, payload, ns in zip(*(one.tolist() for one in columns), strict=True):
+            greeting.feed(side, start, payload, rows.words(row), ns)
             if greeting.is_done:
                 break
         if not greeting.is_done:
@@ -110,9 +107,10 @@ class Following:
 
     def _hardware(self, rows: Segments, now: Progress) -> None:
         """Where the server's side changed its hardware address."""
-        for direction, macs in ((0, rows.to_mac), (1, rows.from_mac)):
-            some = np.flatnonzero((now.side == direction) & (macs != 0))
-            flow, values = now.flow[some], macs[some]
+        packets = rows.packets
+        for direction, macs in ((0, packets.to_mac), (1, packets.from_mac)):
+            some = np.flatnonzero(now.side == direction)
+            flow, values = now.flow[some], macs[rows.packet[some]]
             changes = (np.diff(flow, prepend=-1) != 0) | (np.diff(values, prepend=0) != 0)
             for at in np.flatnonzero(changes).tolist():
                 self.numbering.flows[int(flow[at])].heard_mac(direction, int(values[at]))

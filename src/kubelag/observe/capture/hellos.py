@@ -3,6 +3,7 @@
 They may be cut anywhere; then what stands before the cut is used.
 """
 
+import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -12,6 +13,8 @@ _TLS13 = b"\x03\x04"
 _RETRY = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
 """The random of a HelloRetryRequest (RFC 8446, section 4.1.3)."""
 _RANDOM_AT, _RANDOM_END = 6, 38
+_EXTENSION = struct.Struct(">HH")
+"""Type and length before its content."""
 
 
 class ServerHello(NamedTuple):
@@ -60,8 +63,8 @@ def _past(body: bytes, at: int, width: int) -> int:
 def _extensions(body: bytes, at: int) -> Iterator[tuple[int, bytes]]:
     at += 2
     while at + 4 <= len(body):
-        kind = int.from_bytes(body[at : at + 2], "big")
-        end = _past(body, at + 2, 2)
+        kind, length = _EXTENSION.unpack_from(body, at)
+        end = at + 4 + length
         if end > len(body):
             return
         yield kind, body[at + 4 : end]

@@ -68,6 +68,10 @@ class Datagrams:
     has_more: Flags
     """Whether fragments follow."""
 
+    def some(self, rows: Ints) -> "Datagrams":
+        """These of them."""
+        return Datagrams(**{name: getattr(self, name)[rows] for name in Datagrams.__slots__})
+
 
 def datagrams(frames: Frames, linked: Linked, account: Account) -> Datagrams:
     """The IP packets of a batch, in order; what is cut within its IP header counts as unread."""
@@ -101,7 +105,10 @@ def host_of(address: str) -> int:
 
 def address_at(data: "np.ndarray[tuple[int], np.dtype[np.uint8]]", at: int, size: int) -> str:
     """The address that stands here, of 4 or 16 bytes."""
-    return str(ipaddress.ip_address(data[at : at + size].tobytes()))
+    raw = data[at : at + size].tobytes()
+    if size == 4:  # noqa: PLR2004 - IPv4, which is written ten times faster so
+        return ".".join(map(str, raw))
+    return str(ipaddress.ip_address(raw))
 
 
 def is_version6(host: int) -> bool:

@@ -9,9 +9,10 @@ import dns.rdatatype
 import numpy as np
 
 from kubelag.model.network import Lookup
-from kubelag.observe.capture.frames import Account, Frames, Ints, headers
-from kubelag.observe.capture.internet import TCP, UDP, Datagrams, address_at, is_version6
+from kubelag.observe.capture.frames import Account, Frames, headers
+from kubelag.observe.capture.internet import UDP, Datagrams, address_at, is_version6
 from kubelag.observe.capture.link import Linked
+from kubelag.observe.capture.segments import Segments
 
 _UDP = np.dtype([("source", ">u2"), ("target", ">u2"), ("size", ">u2"), ("sum", ">u2")])
 _MAX_LOOKUPS = 20_000
@@ -42,12 +43,13 @@ class Lookups:
         """In the order of asking."""
         return tuple(self._found)
 
-    def feed(self, frames: Frames, linked: Linked, parcels: Datagrams) -> None:
+    def feed(self, frames: Frames, linked: Linked, parcels: Datagrams, streams: Segments) -> None:
         """Look for questions and answers in a batch."""
-        rows = np.flatnonzero((parcels.offset == 0) & (parcels.at + 8 <= parcels.end))
-        protocol = parcels.protocol[rows]
-        self._note_streams(frames, parcels, rows[protocol == TCP])
-        rows = rows[protocol == UDP]
+        self._note_streams(streams)
+        rows = np.flatnonzero(parcels.protocol == UDP)
+        rows = rows[(parcels.offset[rows] == 0) & (parcels.at[rows] + 8 <= parcels.end[rows])]
+        if not len(rows):
+            return
         header = headers(frames.data, parcels.at[rows], _UDP)
         is_answer = np.isin(header["source"], self._ports)
         is_question = np.isin(header["target"], self._ports)
@@ -59,11 +61,9 @@ class Lookups:
             ports = int(header["source"][at]), int(header["target"][at])
             self._message(frames, linked, parcels, int(rows[at]), ports)
 
-    def _note_streams(self, frames: Frames, parcels: Datagrams, rows: Ints) -> None:
-        if not len(rows):
-            return
-        header = headers(frames.data, parcels.at[rows], _UDP)
-        if np.isin(header["target"], self._ports).any():
+    def _note_streams(self, streams: Segments) -> None:
+        targets = streams.target & 0xFFFF
+        if any((targets == port).any() for port in self._ports):
             self._account.note("DNS over TCP is in it and was not read")
 
     def _message(

@@ -158,10 +158,11 @@ def _endpoint(text: str) -> int:
 
 def _text(rows: Segments, row: int, end: int, which: int) -> str:
     """`192.0.2.1:6443` or `[2001:db8::1]:6443`."""
-    at, port = int(rows.ip_at[row]), end & 0xFFFF
+    packets, port = rows.packets, end & 0xFFFF
+    at = int(packets.ip_at[rows.packet[row]])
     if is_version6(end >> 16):
-        return f"[{address_at(rows.data, at + 8 + 16 * which, 16)}]:{port}"
-    return f"{address_at(rows.data, at + 12 + 4 * which, 4)}:{port}"
+        return f"[{address_at(packets.data, at + 8 + 16 * which, 16)}]:{port}"
+    return f"{address_at(packets.data, at + 12 + 4 * which, 4)}:{port}"
 
 
 def _second(pair: tuple[int, int]) -> int:

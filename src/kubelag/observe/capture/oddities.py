@@ -161,16 +161,14 @@ class Oddities:
     def _is_copy(self, row: int) -> bool:
         """Whether the very same packet stands shortly before, by its IP identification."""
         rows, now = self._rows, self._now
-        number = int(rows.ip_id[row])
-        if number == 0:
-            return False
         begin = max(0, row - _LOOK_BACK)
-        if not (rows.ip_id[begin:row] == number).any():
+        *earlier, number = rows.packets.ip_id[rows.packet[begin : row + 1]].tolist()
+        if number == 0 or number not in earlier:
             return False
         same = (
             (now.flow[begin:row] == now.flow[row])
             & (now.side[begin:row] == now.side[row])
-            & (rows.ip_id[begin:row] == number)
+            & (np.array(earlier) == number)
             & (rows.seq[begin:row] == rows.seq[row])
             & (rows.payload[begin:row] == rows.payload[row])
             & (rows.ns[row] - rows.ns[begin:row] <= _COPY_NS)

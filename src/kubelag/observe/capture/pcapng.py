@@ -18,7 +18,7 @@ from kubelag.observe.capture.frames import (
     headers,
     overlapping,
 )
-from kubelag.observe.capture.walking import walk
+from kubelag.observe.capture.walking import Guess, walk
 
 _SECTION, _INTERFACE, _PACKET, _SIMPLE, _STATISTICS, _ENHANCED = 0x0A0D0D0A, 1, 2, 3, 5, 6
 _LITTLE = b"\x4d\x3c\x2b\x1a"
@@ -119,14 +119,13 @@ class _Reader:
             fits &= (words[at] != _SECTION) | (at == start)
             return np.where(fits, size, 0)
 
-        def likely(at: Ints) -> Flags:
+        def fits(at: Ints) -> Flags:
             size = words[at + 4].astype(np.int64)
-            kind = words[at]
-            fits: Flags = (at % 4 == start % 4) & (size >= 16) & (size < MAX_PACKET_BYTES)  # noqa: PLR2004
-            fits &= ((kind == _ENHANCED) | (kind == _SIMPLE)) & (at + size <= used)
-            some = np.flatnonzero(fits)
-            fits[some] = words[at[some] + size[some] - 4] == size[some]
-            return fits
+            good: Flags = (at % 4 == start % 4) & (size >= 32) & (size < MAX_PACKET_BYTES)  # noqa: PLR2004
+            good &= (words[at] == _ENHANCED) & (at + size <= used)
+            some = np.flatnonzero(good)
+            good[some] = words[at[some] + size[some] - 4] == size[some]
+            return good
 
         def next_size(at: int) -> int:
             kind, size = two.unpack_from(raw, at)
@@ -137,7 +136,8 @@ class _Reader:
                 return 0
             return int(size)
 
-        return walk(start, max(start, used - 11), sizes, likely, next_size)
+        guess = Guess(_ENHANCED, 0 if self._order == "<" else 3, fits)
+        return walk(data, (start, max(start, used - 11)), sizes, guess, next_size)
 
     def _frames(self, begins: Ints) -> Frames:
         data = self._chunks.array()

@@ -5,6 +5,7 @@ side was when the batch began. A batch is therefore kept so small that no side s
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,8 +15,8 @@ from kubelag.observe.capture.standing import Standing
 
 _APART = 1 << 34
 """Between connections in one running maximum; larger than any step within a batch."""
-_BELOW = -(1 << 33)
-"""Lower than any step within a batch."""
+_BELOW = -(1 << 62)
+"""Lower than any step."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,18 +57,18 @@ def progress(rows: Segments, flow: Ints, standing: Standing) -> Progress:
     ack = _step(rows.ack, standing.isn, standing.acked, other)
     counts = (rows.flags & RST) == 0
     heard = ((rows.flags & ACK) > 0) & counts & standing.has_isn.ravel()[other]
-    apart = flow * _APART
-    edge, acked = standing.edge, standing.acked
+    spans = _Spans(begins, ends - begins, flow[begins])
+    by_client = side == 0
+    said, told = spans.marked(end, counts), spans.marked(ack, heard)
     sent, reached, known, confirmed = [], [], [], []
-    for which in (0, 1):
-        by_it = side == which
-        sums = _running(end, by_it & counts, apart)
-        sent.append(_before(sums, begins) + edge[flow, which])
-        reached.append(sums + edge[flow, which])
-        sums = _running(ack, ~by_it & heard, apart)
-        known.append(_before(sums, begins) + acked[flow, which])
-        confirmed.append(sums + acked[flow, which])
-    base = edge.ravel()[mine]
+    for which, by_it in ((0, by_client), (1, ~by_client)):
+        before, after = spans.running(said, by_it, standing.edge[:, which])
+        sent.append(before)
+        reached.append(after)
+        before, after = spans.running(told, ~by_it, standing.acked[:, which])
+        known.append(before)
+        confirmed.append(after)
+    base = standing.edge.ravel()[mine]
     return Progress(
         flow=flow,
         side=side,
@@ -89,18 +90,35 @@ def _step(words: Words, isn: Words, offset: Ints, which: Ints) -> Ints:
     return distance
 
 
-def _running(steps: Ints, counts: Flags, apart: Ints) -> Ints:
-    """The highest step so far within each connection, never below where it was."""
-    highest = np.maximum.accumulate(np.where(counts, steps, _BELOW) + apart)
-    return np.maximum(highest - apart, 0)
+class _Spans(NamedTuple):
+    """Where each connection's segments stand, so that one running maximum serves all of them."""
 
+    begins: Ints
+    lengths: Ints
+    numbers: Ints
 
-def _before(sums: Ints, begins: Ints) -> Ints:
-    """The same without the segment itself."""
-    shifted = np.empty_like(sums)
-    shifted[1:] = sums[:-1]
-    shifted[begins] = 0
-    return shifted
+    def marked(self, steps: Ints, counts: Flags) -> Ints:
+        """The steps set apart from other connections', and those that do not count far below."""
+        apart = np.repeat(self.numbers * _APART, self.lengths)
+        return np.where(counts, steps + apart, _BELOW)
+
+    def running(self, marked: Ints, mine: Flags, base: Ints) -> tuple[Ints, Ints]:
+        """How far a side was before and with each segment.
+
+        Args:
+            marked: Steps from where the side was when the batch began.
+            mine: Which of them are of that side.
+            base: By connection, where the side was then; it never falls below.
+        """
+        apart, base = self.numbers * _APART, base[self.numbers]
+        highest = np.where(mine, marked, _BELOW)
+        highest[self.begins] = np.maximum(highest[self.begins], apart)
+        after: Ints = np.maximum.accumulate(highest)
+        after -= np.repeat(apart - base, self.lengths)
+        before = np.empty_like(after)
+        before[1:] = after[:-1]
+        before[self.begins] = base
+        return before, after
 
 
 def _set_origins(

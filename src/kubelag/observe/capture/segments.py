@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from kubelag.observe.capture.frames import Account, Bytes, Frames, Ints, headers
+from kubelag.observe.capture.frames import Account, Bytes, Flags, Frames, Ints, headers
 from kubelag.observe.capture.internet import TCP, Datagrams
 from kubelag.observe.capture.link import Linked
 
@@ -28,11 +28,31 @@ Words = npt.NDArray[np.uint32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Packets:
+    """What of a batch is looked at seldom: it stays in the order of the file."""
+
+    data: Bytes
+    """What the places point into."""
+    end: Ints
+    """Where the captured bytes of the IP packet end."""
+    header_at: Ints
+    """Where the TCP header begins."""
+    payload_at: Ints
+    ip_at: Ints
+    ip_id: Ints
+    place: Ints
+    """Tells the interfaces apart."""
+    from_mac: Ints
+    to_mac: Ints
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Segments:
     """All columns are of the same length, in the order of the file (until they are sorted)."""
 
-    data: Bytes
-    """What `payload_at` and `ip_at` point into."""
+    packets: Packets
+    packet: Ints
+    """Which of the packets each segment is."""
     ns: Ints
     source: Ints
     """Host's number and port: `host << 16 | port`."""
@@ -43,24 +63,27 @@ class Segments:
     window: npt.NDArray[np.uint16]
     payload: Ints
     """Bytes of payload, as IP says."""
-    header_at: Ints
-    payload_at: Ints
-    known: Ints
-    """Bytes of payload that were captured."""
-    ip_at: Ints
-    ip_id: Ints
-    place: Ints
-    """Tells the interfaces apart."""
-    from_mac: Ints
-    to_mac: Ints
 
     def __len__(self) -> int:
         return len(self.ns)
 
     def some(self, rows: Ints) -> "Segments":
         """These of them, in this order."""
-        columns = {name: getattr(self, name)[rows] for name in Segments.__slots__ if name != "data"}
-        return Segments(data=self.data, **columns)
+        names = (name for name in Segments.__slots__ if name != "packets")
+        columns = {name: getattr(self, name)[rows] for name in names}
+        return Segments(packets=self.packets, **columns)
+
+    def words(self, row: int) -> bytes:
+        """As much of its payload as was captured."""
+        packets, which = self.packets, int(self.packet[row])
+        at, end = int(packets.payload_at[which]), int(packets.end[which])
+        return packets.data[at : min(end, at + int(self.payload[row]))].tobytes()
+
+    def options(self, row: int) -> bytes:
+        """The options of its TCP header."""
+        packets, which = self.packets, int(self.packet[row])
+        begin, end = int(packets.header_at[which]) + _LEAST_BYTES, int(packets.payload_at[which])
+        return packets.data[begin:end].tobytes()
 
 
 def segments(frames: Frames, linked: Linked, parcels: Datagrams, account: Account) -> Segments:
@@ -68,40 +91,49 @@ def segments(frames: Frames, linked: Linked, parcels: Datagrams, account: Accoun
     is_tcp = (parcels.protocol == TCP) & (parcels.offset == 0)
     whole = is_tcp & (parcels.at + _LEAST_BYTES <= parcels.end)
     account.unread += int(np.count_nonzero(is_tcp) - np.count_nonzero(whole))
-    of = np.flatnonzero(whole)
-    header = headers(frames.data, parcels.at[of], _TCP)
+    firsts = _whole_sizes(parcels, whole)
+    header = headers(frames.data, firsts.at, _TCP)
     length = (header["length"] >> 4).astype(np.int64) * 4
-    good = (length >= _LEAST_BYTES) & (length <= parcels.size[of])
+    good = (length >= _LEAST_BYTES) & (length <= firsts.size)
     if not good.all():
-        account.unread += int(len(of) - np.count_nonzero(good))
-        of, header, length = of[good], header[good], length[good]
-    row, at = parcels.row[of], parcels.at[of]
-    payload_at = at + length
+        account.unread += int(len(good) - np.count_nonzero(good))
+        firsts, header, length = firsts.some(np.flatnonzero(good)), header[good], length[good]
     return Segments(
-        data=frames.data,
-        ns=frames.ns[row],
-        source=(parcels.source[of] << 16) | header["source"],
-        target=(parcels.target[of] << 16) | header["target"],
+        packets=_packets(frames, linked, firsts, length),
+        packet=np.arange(len(length)),
+        ns=_picked(frames.ns, firsts.row),
+        source=(firsts.source << 16) | header["source"],
+        target=(firsts.target << 16) | header["target"],
         seq=header["seq"].astype(np.uint32),
         ack=header["ack"].astype(np.uint32),
         flags=header["flags"],
         window=header["window"].astype(np.uint16),
-        payload=_whole_sizes(parcels, of) - length,
-        header_at=at,
-        payload_at=payload_at,
-        known=np.maximum(parcels.end[of] - payload_at, 0),
-        ip_at=linked.ip_at[row],
-        ip_id=parcels.id[of],
-        place=linked.place[row],
-        from_mac=linked.from_mac[row],
-        to_mac=linked.to_mac[row],
+        payload=firsts.size - length,
     )
+
+
+def _packets(frames: Frames, linked: Linked, firsts: Datagrams, length: Ints) -> Packets:
+    return Packets(
+        data=frames.data,
+        end=firsts.end,
+        header_at=firsts.at,
+        payload_at=firsts.at + length,
+        ip_at=_picked(linked.ip_at, firsts.row),
+        ip_id=firsts.id,
+        place=_picked(linked.place, firsts.row),
+        from_mac=_picked(linked.from_mac, firsts.row),
+        to_mac=_picked(linked.to_mac, firsts.row),
+    )
+
+
+def _picked(column: Ints, rows: Ints) -> Ints:
+    """These rows, which are in order; nothing is copied where they are all."""
+    return column if len(rows) == len(column) else column[rows]
 
 
 def segment_limit(rows: Segments, row: int) -> int | None:
     """The MSS that a SYN announces; None where it does not, or was not captured."""
-    begin, end = int(rows.header_at[row]) + 20, int(rows.payload_at[row])
-    options = rows.data[begin:end].tobytes()
+    options = rows.options(row)
     at = 0
     while at < len(options) and options[at] != 0:
         if options[at] == 1:
@@ -114,17 +146,20 @@ def segment_limit(rows: Segments, row: int) -> int | None:
     return None
 
 
-def _whole_sizes(parcels: Datagrams, of: Ints) -> Ints:
-    """Sizes with what later fragments bring; a fragment of which the first was not seen is lost."""
+def _whole_sizes(parcels: Datagrams, whole: Flags) -> Datagrams:
+    """Those that begin a segment, with the size that later fragments give it.
+
+    A fragment of which the first was not seen is lost.
+    """
+    if whole.all():
+        return parcels
+    of = np.flatnonzero(whole)
     later = np.flatnonzero((parcels.protocol == TCP) & (parcels.offset > 0))
-    if not len(later):
-        return parcels.size[of]
-    sizes = parcels.size.copy()
     first = {_packet(parcels, row): row for row in of[parcels.has_more[of]].tolist()}
     for row in later.tolist():
         if (begin := first.get(_packet(parcels, row))) is not None:
-            sizes[begin] += parcels.size[row]
-    return sizes[of]
+            parcels.size[begin] += parcels.size[row]
+    return parcels.some(of)
 
 
 def _packet(parcels: Datagrams, row: int) -> tuple[int, int, int]:

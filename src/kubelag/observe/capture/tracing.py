@@ -39,7 +39,7 @@ class Tracing:
         nothing = np.empty(0, np.int64)
         parts = [np.concatenate(column) for column in zip(*self._parts, strict=True)]
         flow, side, ns, start, end = parts or [nothing] * 5
-        order = np.argsort(flow, kind="stable")
+        order = np.argsort(flow.astype(np.uint16), kind="stable")
         return Trace(
             connection=flow[order],
             from_server=side[order] == 1,

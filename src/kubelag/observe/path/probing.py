@@ -32,7 +32,8 @@ _TCP_INFO_BYTES = 104
 _SEGMENT_AT, _RTT_AT, _RETRANSMISSIONS_AT = 16, 68, 100
 """tcpi_snd_mss, tcpi_rtt (microseconds) and tcpi_total_retrans in struct tcp_info (linux/tcp.h)."""
 _READ_BYTES = 65536
-_PATH = "/livez"
+_PATH = "/version"
+# Not /livez: a health check is exempt from queues and answered by a server that is slow otherwise.
 
 T = TypeVar("T")
 
