@@ -53,7 +53,7 @@ def test_a_literal_address_is_probed_and_no_name_is_asked_for(
     seen = surveyed(asked(server.url, authority.pem))
     assert (seen.host, seen.port, seen.tls_name) == ("127.0.0.1", server.port, "127.0.0.1")
     assert (seen.is_literal, seen.names, seen.addresses) == (True, (), ("127.0.0.1",))
-    assert [one.status for one in seen.front] == [404] * 7
+    assert [one.status for one in seen.front] == [200] * 7
     assert seen.small_front == ()
     assert (seen.backends, seen.behind) == ((), ())
     assert "did not tell" in seen.backends_why
