@@ -37,6 +37,15 @@ def test_what_the_client_sends_fills_no_line_to_it() -> None:
     assert transfers(receiving(*(burst("client", n * 12 * MS, 1448) for n in range(250)))) == ()
 
 
+def test_pages_that_are_asked_for_one_by_one_fill_no_line() -> None:
+    pages = (
+        one
+        for n in range(60)
+        for one in (burst("client", n * 50 * MS), burst("server", (n * 50 + 40) * MS, 3_000))
+    )
+    assert transfers(receiving(*pages)) == ()
+
+
 def test_a_silent_connection_transfers_nothing() -> None:
     assert transfers(receiving()) == ()
 

@@ -17,6 +17,8 @@ _QUICK_BITS_PER_S = 50_000_000
 # A bin that holds this share of the fullest belongs to the transfer; TCP's own bursts of a few
 # segments make a bin of a full line vary that much. Arbitrary.
 _FULL_RATIO = 0.5
+# A control frame of HTTP/2 is smaller, a request larger (the sockets' watcher has the same figure).
+_REQUEST_BYTES = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +48,7 @@ def transfers(connection: Connection) -> tuple[Transfer, ...]:
             end_ns=min(begin_ns + last * _BIN_NS, connection.last_ns),
             received_bytes=sum(bins[first:last]),
         )
-        for first, last in _runs(bins, _FULL_RATIO * fullest)
+        for first, last in _runs(bins, _FULL_RATIO * fullest, _asked_in(connection))
         if last - first >= _LEAST_BINS
     )
 
@@ -66,12 +68,23 @@ def _bins(connection: Connection) -> list[int]:
     return bins
 
 
-def _runs(bins: Sequence[int], least: float) -> Iterator[tuple[int, int]]:
-    """Begins and ends of neighbouring bins with at least that much."""
+def _asked_in(connection: Connection) -> frozenset[int]:
+    """Bins in which the client asked: what comes after it was not held up by the line before."""
+    begin_ns = connection.bursts[0].start_ns
+    return frozenset(
+        (burst.start_ns - begin_ns) // _BIN_NS
+        for burst in connection.bursts
+        if burst.sender == "client" and burst.payload_bytes > _REQUEST_BYTES
+    )
+
+
+def _runs(bins: Sequence[int], least: float, cuts: frozenset[int]) -> Iterator[tuple[int, int]]:
+    """Begins and ends of neighbouring bins with at least that much; a cut ends a run."""
     begin: int | None = None
     for place, held in enumerate([*bins, 0]):
-        if held >= least and begin is None and held:
-            begin = place
-        elif (held < least or not held) and begin is not None:
+        is_full = held >= least and held > 0
+        if begin is not None and (not is_full or place in cuts):
             yield begin, place
             begin = None
+        if is_full and begin is None:
+            begin = place
