@@ -45,7 +45,7 @@ class Told:
     is_right: bool
     is_component_named: bool
     said_ratio: float | None
-    """The first cause's share of the wall time, by its proof or by its prediction."""
+    """The first cause's share of the wall time, by its proof, else as it was seen."""
     true_ratio: float
     with_s: float
     without_s: float
@@ -159,13 +159,12 @@ def _judged(
 
 
 def _said_ratio(report: Report, first: VerdictLine) -> float:
-    """The first cause's share: what was measured where that was possible, else the prediction."""
+    """The first cause's share: what was measured where that was possible, else what was seen."""
     if first.proof:
         unchanged = [arm.median_s for arm in first.proof.arms if arm.name in CONTROLS]
         base_s = statistics.median(unchanged) if unchanged else report.wall_s
         return min(1.0, first.proof.saving_s / base_s)
-    low_s, high_s = first.predicted_saving_s
-    return min(1.0, (low_s + high_s) / 2 / report.wall_s)
+    return first.critical_s / report.wall_s
 
 
 def goals(told: Sequence[Told]) -> list[Goal]:

@@ -122,6 +122,7 @@ def _suspected(case: Case, judgement: Judgement, trial: Trial) -> VerdictLine:
         verdict=ruling.verdict,
         sentence=_with_reason(judgement.sentence, ruling),
         predicted_saving_s=(judgement.low_ns / 1e9, judgement.high_ns / 1e9),
+        critical_s=min(critical_ns, wall_ns) / 1e9,
         arithmetic=judgement.arithmetic,
         proof=ruling.proof,
         evidence=judgement.facts,

@@ -58,6 +58,8 @@ class VerdictLine:
     sentence: str
     predicted_saving_s: tuple[float, float]
     """[exclusive, union] of its factor; with a proof, in proportion to the timed runs."""
+    critical_s: float = 0.0
+    """Its part of the observed run's critical path."""
     arithmetic: str
     proof: Proof | None
     evidence: tuple[Fact, ...]
