@@ -61,3 +61,55 @@ def test_captures_of_different_times_are_refused() -> None:
     other = read(pcap(packets("0.1 c skip 99999\n0.1 s skip 5555\n0.2 c say 10\n0.3 s say 20")))
     with pytest.raises(CaptureError, match="shares no segment"):
         compare(near, other)
+
+
+HELLO = "16030100260100002203039" + "7" * 63
+"""Up to and with the random, by which a connection is known."""
+SECURE = f"0.003 c tell {HELLO}\n0.004 s say 600\n0.005 c ack\n"
+
+
+def behind_a_balancer(near: list[Packet], hello: str) -> list[Packet]:
+    """Other addresses and ports, and other numbers: what a proxy of connections opens itself."""
+    far = []
+    for at, data in packets(BEGIN + SECURE.replace(HELLO, hello) + "2.1 c say 99\n2.101 s say 500"):
+        is_client = data[15] == 1
+        ends = (b"\x0a\x09\x00\x07", b"\x0a\x09\x00\x08")
+        ports = (b"\x9c\x41", b"\x1a\xd0")
+        step = 1 if is_client else -1
+        sequence, heard = (
+            (int.from_bytes(data[start : start + 4], "big") + 77_777) % 2**32 for start in (24, 28)
+        )
+        far.append((
+            at + WAY_S * step + SHIFT_S,
+            data[:12] + b"".join(ends[::step]) + b"".join(ports[::step])
+            + sequence.to_bytes(4, "big") + heard.to_bytes(4, "big") + data[32:],
+        ))  # fmt: skip
+    assert len(far) == len(near)
+    return sorted(far)
+
+
+def test_a_connection_behind_a_balancer_is_known_by_its_tls_random() -> None:
+    near = packets(BEGIN + SECURE + "2.1 c say 99\n2.101 s say 500")
+    found = compare(read(pcap(near)), read(pcap(behind_a_balancer(near, HELLO))))
+    assert (found.connections, found.matched_segments) == (1, 4)
+    assert abs(found.offset_ns + SHIFT_S * 1e9) <= found.offset_error_ns + 1000
+    assert [one.silent for one in found.silences] == ["client"]
+
+
+def test_another_random_is_another_connection() -> None:
+    near = packets(BEGIN + SECURE + "2.1 c say 99\n2.101 s say 500")
+    other = HELLO[:-1] + "8"
+    with pytest.raises(CaptureError, match="shares no segment"):
+        compare(read(pcap(near)), read(pcap(behind_a_balancer(near, other))))
+
+
+@pytest.mark.parametrize("per_million", [0, 200, -200])
+def test_a_clock_that_drifts_is_said(per_million: int) -> None:
+    text = "".join(f"{second}.003 c say 100\n{second}.004 s say 500\n" for second in range(1, 61))
+    near = packets(BEGIN + text)
+    far = [
+        (at * (1 + per_million / 1e6) + (WAY_S if data[15] == 1 else -WAY_S) + SHIFT_S, data)
+        for at, data in near
+    ]
+    found = compare(read(pcap(near)), read(pcap(far)))
+    assert ("drift" in found.sentence) == bool(per_million)

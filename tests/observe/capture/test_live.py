@@ -2,6 +2,7 @@
 
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -95,3 +96,25 @@ def test_the_filter_names_endpoints_questions_and_errors() -> None:
     assert "host 2001:db8::1 and tcp port 443" in text
     assert "port 53" in text
     assert "icmp6" in text
+
+
+ASK = "from kubelag.observe.capture.live import why_not; print(why_not())"
+
+
+@pytest.mark.real
+def test_who_may_not_capture_is_told_so_by_tcpdump() -> None:
+    """As another user, without any capability; nothing is left running."""
+    if os.geteuid() or shutil.which("setpriv") is None or shutil.which("tcpdump") is None:
+        pytest.skip("needs root, setpriv and tcpdump: nobody else was asked whether he may capture")
+    argv = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups",
+            "--bounding-set", "-all", "--inh-caps", "-all", "--no-new-privs"]  # fmt: skip
+    readable = subprocess.run(
+        [*argv, sys.executable, "-c", "import kubelag"], capture_output=True, check=False
+    )
+    if readable.returncode:
+        pytest.skip("another user cannot read this Python: nobody else was asked")
+    told = subprocess.run(
+        [*argv, sys.executable, "-c", ASK], capture_output=True, text=True, check=True
+    ).stdout
+    assert told.startswith("tcpdump may not capture here (")
+    assert "permission" in told

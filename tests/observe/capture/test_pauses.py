@@ -100,3 +100,20 @@ def test_a_keep_alive_is_no_retransmission_and_ends_no_silence() -> None:
 def test_a_silence_that_the_capture_ends_in_is_not_over() -> None:
     (pause,) = pauses(BEGIN + "0.003 c say 9\n0.004 s ack\n1.0 s ack")
     assert (pause.is_over, pause.awaited) == (False, "server")
+
+
+SECURED = f"0.003 c tell {HELLO}\n0.004 s tell {SERVER_HELLO}{CHANGE}\n0.005 c tell {CHANGE}\n"
+
+
+def test_tickets_of_any_size_before_a_question_was_heard_are_no_answer() -> None:
+    """The question was asked a moment ago; the next words of the client end the silence."""
+    text = SECURED + "0.0055 s say 1726\n0.006 c say 300\n0.0065 s say 99\n0.01 c ack\n2 c say 300"
+    (pause,) = pauses(BEGIN + text)
+    assert (pause.awaited, pause.why) == ("unclear", "the client went on before it had an answer")
+
+
+def test_a_small_answer_to_a_question_is_an_answer() -> None:
+    text = SECURED + "0.0055 s say 99\n0.006 c say 300\n0.3 s say 200\n0.31 c ack\n2.4 c say 300"
+    first, second = pauses(BEGIN + text)
+    assert (first.awaited, second.awaited) == ("server", "client")
+    assert second.why == "the client had the whole answer and asked nothing new"

@@ -16,7 +16,7 @@ from kubelag.errors import CaptureError
 from kubelag.observe.capture.frames import CHUNK_BYTES
 from kubelag.observe.capture.reading import read_capture, read_packets
 from kubelag.observe.capture.wanted import Wanted
-from observe.capture.script import BEGIN, HOSTS, ip, packets, pcap, read, seen
+from observe.capture.script import BEGIN, BEGIN_S, HOSTS, ip, packets, pcap, read, seen
 
 TALK = (
     BEGIN
@@ -117,6 +117,14 @@ def test_a_lost_segment_that_comes_later_was_sent_again() -> None:
     (connection,) = read(pcap(raw)).connections
     assert (connection.received_again, connection.missing_bytes) == (1, 0)
     assert connection.received_bytes == 705
+
+
+def test_what_comes_after_an_acknowledgement_had_run_ahead_of_it_is_new() -> None:
+    text = "0.1 c say 9\n0.11 s ack\n0.2 c skip 700\n0.21 c ack\n"
+    (connection,) = read(pcap(packets(BEGIN + text + "0.4 c again 700\n0.41 s say 5"))).connections
+    assert (connection.sent_bytes, connection.missing_bytes) == (709, 0)
+    assert connection.sent_again == 1
+    assert [pause.start_ns for pause in connection.pauses] == [BEGIN_S * 10**9 + 100_000_000]
 
 
 def test_a_new_syn_between_the_same_endpoints_is_a_new_connection() -> None:

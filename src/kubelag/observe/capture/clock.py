@@ -30,6 +30,9 @@ class Clock:
         if int(steps.max()) > _LEAP_NS:
             leap = seconds(int(steps.max()))
             self._account.note(f"The clock leapt by {leap}, or no packet came for so long")
+        if int(steps.min()) >= 0:
+            self._last_ns = int(ns[-1]) + self._added_ns
+            return ns + self._added_ns
         back = np.where(steps < -_JUMP_NS, -steps, 0)
         if back.any():
             worst = seconds(int(back.max()))

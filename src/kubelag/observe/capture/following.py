@@ -18,9 +18,6 @@ _NOTE_BYTES = 48
 is hardly smaller: a HEADERS frame with a path of any length."""
 _NOTE_BYTES_TLS12 = 55
 """The same in a record of TLS 1.2 (AES-GCM: 29 bytes around)."""
-_GREETING_BYTES = 512
-"""A server's session tickets and SETTINGS after the handshake take less in sum, an answer with its
-headers takes more. Measured with Go's and OpenSSL's; a small answer may be taken for it."""
 _GREETING_SEGMENTS = 160
 """A greeting has given up before so many."""
 
@@ -90,7 +87,11 @@ class Following:
 
     def _greet_one(self, rows: Segments, now: Progress, some: Ints) -> None:
         number = int(now.flow[some[0]])
-        greeting = self.numbering.flows[number].greeting
+        flow = self.numbering.flows[number]
+        greeting = flow.greeting
+        for side, seen_ns in enumerate((flow.syn_ns, flow.established_ns)):
+            if seen_ns is not None:
+                greeting.begins(side)
         columns = (some, now.side[some], now.start[some], rows.payload[some], rows.ns[some])
         for row, side, start, payload, ns in zip(*(one.tolist() for one in columns), strict=True):
             greeting.feed(side, start, payload, rows.words(row), ns)
@@ -103,7 +104,8 @@ class Following:
         if greeting.secured_ns is not None:
             standing.secured_ns[number] = greeting.secured_ns
             standing.note_limit[number] = _NOTE_BYTES if greeting.is_tls13 else _NOTE_BYTES_TLS12
-            standing.greeting_end[number] = greeting.server_end + _GREETING_BYTES
+            standing.greeting_end[number] = greeting.server_end
+            standing.way_ns[number] = flow.rtt_ns or 0
 
     def _hardware(self, rows: Segments, now: Progress) -> None:
         """Where the server's side changed its hardware address."""

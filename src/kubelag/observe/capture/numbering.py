@@ -6,7 +6,7 @@ from kubelag.observe.capture.flow import Flow
 from kubelag.observe.capture.frames import Account, Ints
 from kubelag.observe.capture.internet import address_at, host_of, is_version6
 from kubelag.observe.capture.segments import ACK, SYN, Segments
-from kubelag.observe.capture.table import MAX_CONNECTIONS, Table, keys_of
+from kubelag.observe.capture.table import MAX_CONNECTIONS, Keys, Table, keys_of
 
 _SERVER_PORTS = frozenset({2379, 6443, 8001, 8080, 8443, 9443, 10250, 16443})
 """Above 1023, where API servers, balancers, proxies and their kin usually listen."""
@@ -44,13 +44,14 @@ class Numbering:
         keys = keys_of(rows.source, rows.target)
         numbers, known = self._table.numbers(keys)
         if not known.all():
-            self._meet(rows, keys, np.flatnonzero(~known))
-            numbers, known = self._table.numbers(keys)
-        kept = np.flatnonzero(known & (numbers >= 0))
-        order = kept[np.argsort(numbers[kept].astype(np.uint16), kind="stable")]
-        numbers = numbers[order]
-        rows = rows.some(order)
-        return self._renewed(rows, numbers, keys[order])
+            new = np.flatnonzero(~known)
+            self._meet(rows, keys, new)
+            numbers[new], known[new] = self._table.numbers(keys[new])
+        numbers[~known] = _NONE
+        order = np.argsort(numbers.astype(np.uint16), kind="stable")
+        # Where there is none, the number is the largest of 16 bits.
+        order = order[: len(order) - int(np.count_nonzero(numbers == _NONE))]
+        return self._renewed(rows.some(order), numbers[order], keys, order)
 
     def _relevant(self, rows: Segments) -> Ints:
         wanted = self._wanted
@@ -63,9 +64,7 @@ class Numbering:
             found |= (rows.source == one) | (rows.target == one)
         return np.flatnonzero(found)
 
-    def _meet(
-        self, rows: Segments, keys: "np.ndarray[tuple[int], np.dtype[np.uint64]]", new: Ints
-    ) -> None:
+    def _meet(self, rows: Segments, keys: Keys, new: Ints) -> None:
         some, first = np.unique(keys[new], return_index=True)
         for key, at in sorted(zip(some.tolist(), first.tolist(), strict=True), key=_second):
             self._table.set(key, self._open(rows, int(new[at])))
@@ -105,7 +104,7 @@ class Numbering:
         return _by_ports(source & 0xFFFF, target & 0xFFFF)
 
     def _renewed(
-        self, rows: Segments, numbers: Ints, keys: "np.ndarray[tuple[int], np.dtype[np.uint64]]"
+        self, rows: Segments, numbers: Ints, keys: Keys, order: Ints
     ) -> tuple[Segments, Ints]:
         """A SYN with a new number begins a new connection between the same endpoints."""
         renewals: dict[int, int] = {}
@@ -116,19 +115,17 @@ class Numbering:
                 continue
             opened = self._open(rows, row)
             renewals[number] = opened
-            self._table.set(int(keys[row]), opened)
+            self._table.set(int(keys[order[row]]), opened)
             numbers[row] = opened if opened != _NONE else _LEFT_OUT
         if not renewals:
             return rows, numbers
-        return _resorted(rows, numbers, keys)
+        return _resorted(rows, numbers, keys[order])
 
 
 _LEFT_OUT = MAX_CONNECTIONS + 1
 
 
-def _resorted(
-    rows: Segments, numbers: Ints, keys: "np.ndarray[tuple[int], np.dtype[np.uint64]]"
-) -> tuple[Segments, Ints]:
+def _resorted(rows: Segments, numbers: Ints, keys: Keys) -> tuple[Segments, Ints]:
     """What follows a renewal between the same endpoints belongs to it."""
     begins = np.flatnonzero(
         np.concatenate([[True], (keys[1:] != keys[:-1]) | (numbers[1:] > numbers[:-1])])

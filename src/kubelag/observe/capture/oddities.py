@@ -38,7 +38,7 @@ def marks_of(rows: Segments, now: Progress) -> tuple[Marks, Ints]:
     has_payload = rows.payload > 0
     in_order = now.start == before
     special = (rows.flags & (SYN | FIN | RST)) > 0
-    odd = (has_payload & ~in_order) | special | (rows.window == 0)
+    odd = (has_payload & ~in_order) | (now.start > before) | special | (rows.window == 0)
     plain = has_payload & ~odd
     zero = np.flatnonzero((rows.window == 0) & ~special)
     after = (_next_of_side(now, at) for at in zero.tolist())
@@ -94,6 +94,8 @@ class Oddities:
                 self._syn(flow, row, ns, is_answer=bool(flags & ACK))
             if payload:
                 self._payload(flow, row, side, ns)
+            elif not flags & (SYN | RST):
+                self._nothing(flow, row, side, ns)
             if flags & FIN:
                 self._fin(flow, row, side, ns)
             if flags & RST:
@@ -152,6 +154,12 @@ class Oddities:
         if marks.again[row]:
             flow.again[side] += 1
             flow.largest_again = max(flow.largest_again, payload)
+
+    def _nothing(self, flow: Flow, row: int, side: int, ns: int) -> None:
+        """What says nothing tells how far its side had come: what was not seen may come later."""
+        start, before = int(self._now.start[row]), int(self._now.sent[side][row])
+        if start > before:
+            flow.holes[side].skip(before, start, ns)
 
     def _is_keep_alive(self, row: int, side: int, start: int, before: int, payload: int) -> bool:
         """One byte that was acknowledged long ago asks whether the other end is there."""

@@ -23,6 +23,8 @@ from kubelag.observe.capture.walking import Guess, walk
 _SECTION, _INTERFACE, _PACKET, _SIMPLE, _STATISTICS, _ENHANCED = 0x0A0D0D0A, 1, 2, 3, 5, 6
 _LITTLE = b"\x4d\x3c\x2b\x1a"
 _MAX_INTERFACES = 4096
+_MAX_SECTIONS = 10_000
+"""Each costs as much as thousands of packets. Nobody joins so many captures. Arbitrary."""
 _TSRESOL, _TSOFFSET, _NAME = 9, 14, 2
 _IFDROP, _OSDROP = 5, 7
 _MICROSECONDS = 6
@@ -81,6 +83,7 @@ class _Reader:
         self._order: Literal["<", ">"] = "<"
         self._interfaces: list[_Interface] = []
         self._dropped: dict[int, int] = {}
+        self._sections = 0
         self.is_damaged = False
 
     def frames(self, start: int) -> Iterator[tuple[Frames, int]]:
@@ -88,6 +91,10 @@ class _Reader:
         at = start
         while True:
             if self._is_section(at):
+                self._sections += 1
+                self.is_damaged = self._sections > _MAX_SECTIONS
+                if self.is_damaged:
+                    return
                 self._order = "<" if self._chunks.raw[at + 8 : at + 12] == _LITTLE else ">"
                 self._interfaces, self._dropped = [], {}
             begins, end = self._walk(at)

@@ -7,17 +7,24 @@ import numpy as np
 from kubelag.model.network import Side
 from kubelag.observe.capture.expecting import Ended, Silent, Spoke
 from kubelag.observe.capture.flow import Flow
-from kubelag.observe.capture.frames import Ints
+from kubelag.observe.capture.frames import Flags, Ints
 from kubelag.observe.capture.oddities import Marks, Oddities
 from kubelag.observe.capture.progress import Progress
 from kubelag.observe.capture.segments import FIN, RST, Segments
-from kubelag.observe.capture.standing import Standing
+from kubelag.observe.capture.standing import NEVER, Standing
 
 PAUSE_NS = 100_000_000
 """The model's definition (what people perceive as instant; Nielsen, 1993)."""
 _NOTHING, _CLIENT, _SERVER, _SECURED = range(4)
 _SPOKE: tuple[Spoke, ...] = ("nobody", "client", "server", "secured")
 _SIDES: tuple[Side, Side] = ("client", "server")
+_SETTINGS_BYTES = 128
+"""What a server says after the handshake before it has heard a question is no answer, of any size:
+tickets alone are 168 bytes from Go and 542 from OpenSSL, 761 and 1,726 where they hold the client's
+certificate. What follows may still be its SETTINGS and their acknowledgement: 99 bytes of
+kube-apiserver 1.20, 104 of the lab's own server (hyper-h2), 7 more for each record in TLS 1.2;
+measured with kubectl 1.20.2 and 1.33 and with OpenSSL as clients. An answer that is smaller
+than what remains of this is not seen as one."""
 _MAX_ROWS = 4096
 """Of one silence that are looked through for its repair. Arbitrary."""
 
@@ -57,9 +64,22 @@ class Silences:
         secured_ns = standing.secured_ns[of]
         is_after = ns > secured_ns
         is_note = is_after & (payload <= standing.note_limit[of])
-        is_note |= is_after & (side == 1) & (self._now.end[news] <= standing.greeting_end[of])
+        is_note |= self._is_unasked(is_after, news, of, ns)
         weights = np.where((payload == 0) | is_note, _NOTHING, side + 1)
         return np.where((ns == secured_ns) & (payload > 0), _SECURED, weights)
+
+    def _is_unasked(self, is_after: Flags, news: Ints, of: Ints, ns: Ints) -> Flags:
+        """Whether it is what a server says of itself: tickets, then SETTINGS."""
+        standing, side, end = self._standing, self._now.side[news], self._now.end[news]
+        is_asking = is_after & (side == 0) & (self._rows.payload[news] > standing.note_limit[of])
+        asking = np.flatnonzero(is_asking & (standing.asked_ns[of] == NEVER))
+        np.minimum.at(standing.asked_ns, of[asking], ns[asking])
+        is_server = is_after & (side == 1)
+        early = np.flatnonzero(is_server & (ns < standing.asked_ns[of] + standing.way_ns[of]))
+        np.maximum.at(standing.greeting_end, of[early], end[early])
+        reach = standing.greeting_end[of] + _SETTINGS_BYTES
+        is_unasked: Flags = is_server & (end <= reach)
+        return is_unasked
 
     def _last_words(
         self, weights: Ints, of: Ints, is_first: "np.ndarray[tuple[int], np.dtype[np.bool_]]"

@@ -44,6 +44,10 @@ class Standing:
         self.note_limit: Ints = np.zeros(0, np.int64)
         """Payloads up to this size are no question and no answer; 0 without TLS."""
         self.secured_ns: Ints = np.zeros(0, np.int64)
+        self.asked_ns: Ints = np.zeros(0, np.int64)
+        """When the client first asked something after the handshake."""
+        self.way_ns: Ints = np.zeros(0, np.int64)
+        """No answer comes sooner after its question."""
         self.greeting_end: Ints = np.zeros(0, np.int64)
         """Up to this offset the server may still have spoken of itself."""
         self.is_greeting: Flags = np.zeros(0, np.bool_)
@@ -64,6 +68,7 @@ class Standing:
         new = slice(self._count, count)
         self.client[new] = clients[self._count :]
         self.secured_ns[new] = NEVER
+        self.asked_ns[new] = NEVER
         self.rtt_ns[new] = NEVER
         self.first_ns[new] = -1
         self.is_greeting[new] = True

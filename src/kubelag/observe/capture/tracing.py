@@ -8,7 +8,7 @@ from kubelag.observe.capture.segments import Segments
 from kubelag.observe.capture.wanted import Trace
 
 _MAX_SEGMENTS = 1_000_000
-"""33 bytes each; far above what one command sends. Arbitrary."""
+"""40 bytes each; far above what one command sends. Arbitrary."""
 
 
 class Tracing:
