@@ -22,7 +22,7 @@ _SETTINGS_BYTES = 128
 """What a server says after the handshake before it has heard a question is no answer, of any size:
 tickets alone are 168 bytes from Go and 542 from OpenSSL, 761 and 1,726 where they hold the client's
 certificate. What follows may still be its SETTINGS and their acknowledgement: 99 bytes of
-kube-apiserver 1.20, 104 of the lab's own server (hyper-h2), 7 more for each record in TLS 1.2;
+kube-apiserver 1.20, 104 of the lab's own server (hyper-h2);
 measured with kubectl 1.20.2 and 1.33 and with OpenSSL as clients. An answer that is smaller
 than what remains of this is not seen as one."""
 _MAX_ROWS = 4096
