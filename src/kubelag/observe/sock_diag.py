@@ -19,7 +19,7 @@ import socket
 import struct
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from kubelag.errors import KubelagError
 
@@ -38,19 +38,7 @@ State = Literal[
     "closing",
     "other",
 ]
-_STATES: tuple[State, ...] = (
-    "established",
-    "syn_sent",
-    "syn_received",
-    "fin_wait_1",
-    "fin_wait_2",
-    "time_wait",
-    "closed",
-    "close_wait",
-    "last_ack",
-    "listening",
-    "closing",
-)
+_STATES: tuple[State, ...] = get_args(State)[:-1]
 """From 1 on, in the kernel's order (net/tcp_states.h)."""
 
 _TCP_OF_BOTH_FAMILIES, _BY_FAMILY = 18, 20

@@ -21,6 +21,7 @@ KILLED = """
 import os, signal, sys
 from kubelag.lab.ha import building
 from kubelag.lab.ha.lab import HaLab
+from kubelag.lab.network.impair import cable
 from kubelag.lab.network.keepalived import Keepalived
 from kubelag.lab.session import Wish, bring_up
 from kubelag.lab.state import Ledger
@@ -35,7 +36,7 @@ def say(text):
         kill_me()
 
 if last == "plugged in":
-    building.send_plain_frames = kill_me
+    cable.send_plain_frames = kill_me
 if last == "dns":
     building.start_dns = kill_me
 if last == "keepalived":

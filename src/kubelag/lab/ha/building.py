@@ -13,7 +13,6 @@ from kubelag.lab.ha.lab import HaLab
 from kubelag.lab.ha.plan import NAME, SERVED_PORT, Kind, Plan, save_plan
 from kubelag.lab.network.dns_server import start_dns
 from kubelag.lab.network.haproxy import LONGEST_SOCKET, Balancer
-from kubelag.lab.network.impair.cable import send_plain_frames
 from kubelag.lab.network.lan import Host, address6_of, address_of, make_host, make_lan
 from kubelag.lab.network.namespaces import why_no_namespaces
 from kubelag.lab.state import Ledger
@@ -70,9 +69,7 @@ def _hosts(ledger: Ledger, kind: Kind, options: ControlPlaneOptions) -> Plan:
     lan = make_lan(ledger, f"{prefix}-lan")
 
     def host(name: str, *numbers: int) -> Host:
-        made = make_host(ledger, lan, name, f"{prefix}-{name}", numbers)
-        send_plain_frames(made.namespace, made.interface)
-        return made
+        return make_host(ledger, lan, name, f"{prefix}-{name}", numbers)
 
     first, second, third = MASTERS
     return Plan(

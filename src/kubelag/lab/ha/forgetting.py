@@ -6,7 +6,6 @@ has ended everything does, until the next one comes.
 """
 
 import contextlib
-import ipaddress
 import os
 import select
 import sys
@@ -17,13 +16,11 @@ from pathlib import Path
 from kubelag.errors import LabError
 from kubelag.lab.ha.lab import HaLab, attach
 from kubelag.lab.ha.plan import BALANCED_PORT
+from kubelag.lab.ha.socket_table import ESTABLISHED, connections_to, hex_end
 from kubelag.lab.network.impair.black_hole import BlackHole
 from kubelag.lab.network.impair.forgotten import ForgottenConnections
 from kubelag.launch.holding import endings_held_back
 
-TABLE = Path("/proc/net/tcp")
-ESTABLISHED = "01"
-"""Source: include/net/tcp_states.h."""
 PROGRAM = "kubectl"
 """What the name of a program begins with whose connections are forgotten: whoever only looks, as
 kubelag's own probes do, is left alone."""
@@ -35,7 +32,7 @@ AGE_S = 0.35
 def main() -> None:
     """Forget until told to end."""
     ha = attach(Path(sys.argv[1]))
-    remote = _hex_end(ha.vip, BALANCED_PORT)
+    remote = hex_end(ha.vip, BALANCED_PORT)
     print("watching", flush=True)  # noqa: T201 - its log, which says that it is ready
     while True:
         process = _wait_user(remote)
@@ -101,11 +98,7 @@ def _wait_user(remote: str) -> int | None:
 
 def _standing(remote: str) -> Iterator[str]:
     """The inodes of this host's connections to the shared address."""
-    for line in TABLE.read_text(encoding="ascii").splitlines()[1:]:
-        # sl local remote state queues timer retransmissions uid timeout inode
-        fields = line.split()
-        if fields[2] == remote and fields[3] == ESTABLISHED:
-            yield fields[9]
+    return (row.inode for row in connections_to(remote) if row.state == ESTABLISHED)
 
 
 def _holder(inode: str) -> int | None:
@@ -117,12 +110,6 @@ def _holder(inode: str) -> int | None:
                 if Path(f"socket:[{inode}]") in held:
                     return int(process.name)
     return None
-
-
-def _hex_end(address: str, port: int) -> str:
-    """As the table writes it: the address as a number of this machine's byte order."""
-    number = int.from_bytes(ipaddress.ip_address(address).packed, sys.byteorder)
-    return f"{number:08X}:{port:04X}"
 
 
 if __name__ == "__main__":

@@ -5,17 +5,16 @@ lab's directory. Once in the life of a command: it is ready for the next one whe
 connection has gone.
 """
 
-import ipaddress
 import sys
 import time
 from pathlib import Path
 
 from kubelag.lab.ha.lab import HaLab, attach
 from kubelag.lab.ha.plan import BALANCED_PORT
+from kubelag.lab.ha.socket_table import ESTABLISHED, connections_to, hex_end
 from kubelag.launch.holding import endings_held_back
 
-TABLE = Path("/proc/net/tcp")
-ESTABLISHED, CLOSED = frozenset({"01"}), frozenset({"06"})
+CLOSED = frozenset({"06"})
 """CLOSED is TIME_WAIT: we closed it in good order. Source: include/net/tcp_states.h."""
 LIVING = frozenset({"01", "02", "04", "05", "08", "09", "0B"})
 """Everything between SYN_SENT and the last FIN."""
@@ -30,7 +29,7 @@ command, with answers that take 0.3 s, is in the middle of its second one."""
 def main() -> None:
     """Move the address until told to end."""
     ha = attach(Path(sys.argv[1]))
-    remote = _hex_end(ha.vip, BALANCED_PORT)
+    remote = hex_end(ha.vip, BALANCED_PORT)
     print("watching", flush=True)  # noqa: T201 - its log, which says that it is ready
     while True:
         _wait_use(remote)
@@ -45,7 +44,7 @@ def _wait_use(remote: str) -> None:
     """Return when some connection has been up for a while."""
     since_s = time.monotonic()
     while time.monotonic() - since_s < AGE_S:
-        if not _locals(remote, ESTABLISHED):
+        if not _locals(remote, frozenset({ESTABLISHED})):
             since_s = time.monotonic()
         time.sleep(POLL_S)
 
@@ -75,15 +74,7 @@ def _move(ha: HaLab) -> None:
 
 def _locals(remote: str, states: frozenset[str]) -> frozenset[str]:
     """This host's ends of its connections to the shared address that are in such a state."""
-    lines = TABLE.read_text(encoding="ascii").splitlines()[1:]
-    fields = [line.split() for line in lines]
-    return frozenset(one[1] for one in fields if one[2] == remote and one[3] in states)
-
-
-def _hex_end(address: str, port: int) -> str:
-    """As the table writes it: the address as a number of this machine's byte order."""
-    number = int.from_bytes(ipaddress.ip_address(address).packed, sys.byteorder)
-    return f"{number:08X}:{port:04X}"
+    return frozenset(row.local for row in connections_to(remote) if row.state in states)
 
 
 if __name__ == "__main__":

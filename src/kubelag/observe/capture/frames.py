@@ -1,5 +1,6 @@
 """A batch of packets as they stand in a capture, and the bytes that they are read from."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
@@ -126,3 +127,43 @@ def headers(data: Bytes, at: Ints, kind: np.dtype[Any]) -> Records:
     """The header of this layout at each position; positions must not be beyond the data."""
     # Plain bytes are copied several times faster than structured items are.
     return overlapping(data, f"V{kind.itemsize}")[at].view(kind)
+
+
+class Reader(Protocol):
+    """What takes the present piece of a capture apart."""
+
+    is_damaged: bool
+    """Whether nothing after the last batch can be read."""
+
+    def frames(self, start: int) -> Iterator[tuple[Frames, int]]:
+        """Batches of the present piece from `start` on, each with where it ends."""
+
+
+def follow(
+    reader: Reader, chunks: Chunks, account: Account, at: int, unit: str
+) -> Iterator[Frames]:
+    """All batches, piece after piece, up to the end or to where the capture is damaged.
+
+    Args:
+        reader: Of the format.
+        chunks: The capture.
+        account: Is told where it is damaged or cut.
+        at: Where the first piece's records begin.
+        unit: What its records are called.
+    """
+    while True:
+        for frames, end in reader.frames(at):
+            at = end
+            yield frames
+        if reader.is_damaged:
+            account.note(
+                f"It is damaged at byte {chunks.total - chunks.used + at:,}; "
+                "what comes after was not read"
+            )
+            return
+        if chunks.is_over:
+            if at < chunks.used:
+                account.note(f"It is cut short: its last {unit} is not complete")
+            return
+        chunks.fill(at)
+        at = 0

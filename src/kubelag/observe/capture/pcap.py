@@ -14,6 +14,7 @@ from kubelag.observe.capture.frames import (
     Flags,
     Frames,
     Ints,
+    follow,
     headers,
     overlapping,
 )
@@ -51,22 +52,7 @@ def read_pcap(chunks: Chunks, name: str, account: Account) -> Iterator[Frames]:
     link = struct.unpack_from(f"{order}I", chunks.raw, 20)[0] & 0x0FFFFFFF
     account.links[link] = None
     reader = _Reader(chunks, order, unit_ns, (link,))
-    at = _FILE_BYTES
-    while True:
-        frames, at = reader.frames(at)
-        yield frames
-        if reader.is_damaged:
-            account.note(
-                f"It is damaged at byte {chunks.total - chunks.used + at:,}; "
-                "what comes after was not read"
-            )
-            return
-        if chunks.is_over:
-            if at < chunks.used:
-                account.note("It is cut short: its last packet is not complete")
-            return
-        chunks.fill(at)
-        at = 0
+    yield from follow(reader, chunks, account, _FILE_BYTES, "packet")
 
 
 class _Reader:
@@ -81,7 +67,7 @@ class _Reader:
         self._word = f"{order}u4"
         self.is_damaged = False
 
-    def frames(self, start: int) -> tuple[Frames, int]:
+    def frames(self, start: int) -> Iterator[tuple[Frames, int]]:
         """The complete records of the present piece from `start` on, and where they end."""
         raw, used, words = self._chunks.raw, self._chunks.used, self._words
         data = self._chunks.array()
@@ -105,7 +91,7 @@ class _Reader:
         if end > used:  # the last one is not complete
             end = int(begins[-1])
             begins = begins[:-1]
-        return self._frames(begins), end
+        yield self._frames(begins), end
 
     def _guess(self, start: int) -> Guess:
         data = self._chunks.array()

@@ -15,6 +15,7 @@ from kubelag.observe.capture.frames import (
     Flags,
     Frames,
     Ints,
+    follow,
     headers,
     overlapping,
 )
@@ -54,24 +55,7 @@ def read_pcapng(chunks: Chunks, name: str, account: Account) -> Iterator[Frames]
     """
     if chunks.used < 28:  # noqa: PLR2004 - a section header without options
         raise CaptureError(f"{name} ends within its header", "capture again")
-    reader = _Reader(chunks, account)
-    at = 0
-    while True:
-        for frames, end in reader.frames(at):
-            at = end
-            yield frames
-        if reader.is_damaged:
-            account.note(
-                f"It is damaged at byte {chunks.total - chunks.used + at:,}; "
-                "what comes after was not read"
-            )
-            return
-        if chunks.is_over:
-            if at < chunks.used:
-                account.note("It is cut short: its last block is not complete")
-            return
-        chunks.fill(at)
-        at = 0
+    yield from follow(_Reader(chunks, account), chunks, account, 0, "block")
 
 
 class _Reader:
