@@ -2,6 +2,7 @@
 
 import functools
 import os
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,6 +19,12 @@ OVERRIDE = "KUBELAG_TEST_KUBECTLS"
 OLD = Version(1, 20, 2)
 """The client of the founding incident."""
 ANSWER_S = 30.0
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C reach what the tests start, also where a shell's `&` had it ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @functools.cache
