@@ -251,6 +251,7 @@ def test_a_fault_is_put_in_told_and_taken_out_by_three_commands(ha_user: User) -
     on = ha_user.types("fault", "slow-backend", "on")
     assert on.returncode == 0, on.stderr
     assert on.stdout.startswith("slow_backend is on: master2 answers in 1.")
+    assert "kubelag lab exec -- env DISABLE_HTTP2=1 kubelag explain --cold -- " in on.stdout
     assert "Fault: slow_backend\n" in ha_user.types("status").stdout
     again = ha_user.types("fault", "slow-backend", "on")
     assert again.returncode == 1
@@ -274,6 +275,7 @@ def test_without_a_ha_lab_its_commands_say_how_to_get_one(ha_user: User) -> None
         done = ha_user.types(*words)
         assert done.returncode == 1
         assert done.stderr.endswith("bring one up: kubelag lab up --topology ha\n")
+    assert "did you mean dead_backend or" in ha_user.types("fault", "dead_bakend", "on").stderr
 
 
 def others_use_percent() -> float:

@@ -4,12 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from kubelag.lab.mounts import find_loops, mounts_below
 from kubelag.lab.processes import find_marked
+from kubelag.lab.slow_directory import open_slow_directory
 from kubelag.lab.slow_disk import block_obstacle
 from kubelag.lab.slow_fuse import fuse_obstacle
 from kubelag.lab.state import JOURNAL, Ledger, reap_abandoned
@@ -76,6 +78,26 @@ def test_nothing_is_left_of_a_lab_that_was_killed(
     assert not (tmp_path / "disk").exists()
     assert not (tmp_path / "state" / "lab").exists()
     assert reap_abandoned(tmp_path / "state") == ()
+
+
+def test_a_disk_goes_although_another_mount_namespace_has_a_copy_of_its_mount(
+    tmp_path: Path,
+) -> None:
+    if obstacle := block_obstacle():
+        pytest.skip(obstacle)
+    with ExitStack() as on_exit:
+        with Ledger.open(tmp_path / "state") as ledger:
+            disk = open_slow_directory(tmp_path / "disk", fsync_ms=5, kind="block", ledger=ledger)
+            argv = ("unshare", "--mount", "sh", "-c", "echo ready; exec sleep 600")
+            stranger = on_exit.enter_context(subprocess.Popen(argv, stdout=subprocess.PIPE))
+            on_exit.callback(stranger.kill)
+            assert stranger.stdout
+            assert stranger.stdout.readline() == b"ready\n"
+            mountinfo = Path(f"/proc/{stranger.pid}/mountinfo")
+            assert str(disk.path) in mountinfo.read_text()
+        assert str(tmp_path) not in mountinfo.read_text()
+    assert find_loops(tmp_path / "disk" / "disk") == ()
+    assert mounts_below(tmp_path) == ()
 
 
 def test_a_mark_of_one_lab_never_ends_the_processes_of_another(tmp_path: Path) -> None:

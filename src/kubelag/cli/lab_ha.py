@@ -1,13 +1,16 @@
 """`kubelag lab fault`, `kubelag lab exec`, and what `lab status` says of the HA lab."""
 
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
 from kubelag.errors import LabError, UsageError
+from kubelag.lab.faults.contract import Scene
 from kubelag.lab.faults.registry import find_ha_fault
 from kubelag.lab.ha.lab import HaLab
+from kubelag.lab.ha.scenes import explain_words
 from kubelag.lab.ha.switches import switch_off, switch_on
 from kubelag.lab.session import find_ha, hold_ha
 
@@ -24,8 +27,7 @@ def switch(name: str, wanted: str) -> int:
         scene = fault.scene(ha)
     print(f"{fault.id} is on: {seen}")
     print(f"See it:      {fault.how_to_see}")
-    cold = "--cold " if scene.cold else ""
-    print(f"Explain it:  kubelag lab exec -- kubelag explain {cold}{' '.join(scene.command)}")
+    print(f"Explain it:  {_explaining(ha, scene)}")
     print(f"End it:      kubelag lab fault {fault.id} off")
     return 0
 
@@ -54,6 +56,16 @@ def print_status() -> None:
         print(f"{host.name}: {', '.join((*host.addresses, host.address6))}")
     for balancer in ha.haproxies:
         print(f"Statistics of HAProxy on {balancer.host.name}: {balancer.socket}")
+
+
+def _explaining(ha: HaLab, scene: Scene) -> str:
+    """What a user types to have it explained, with the variables that make the scene unusual."""
+    usual = ha.environment()
+    own = [
+        f"{name}={value}" for name, value in scene.environment.items() if usual.get(name) != value
+    ]
+    words = (*(("env", *own) if own else ()), "kubelag", *explain_words(scene))
+    return shlex.join(("kubelag", "lab", "exec", "--", *words))
 
 
 def _standing() -> HaLab:

@@ -3,11 +3,16 @@
 import argparse
 import os
 import sys
+from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kubelag.cli.ending import INTERRUPTED
 from kubelag.lab.faults.registry import FAULTS, Listed, find_fault, find_ha_fault, find_listed
 from kubelag.model.report import Report
+
+if TYPE_CHECKING:
+    from kubelag.engine.explain import Explained
 
 # The verdicts that accuse a cause.
 _ACCUSING = frozenset({"proven", "likely"})
@@ -35,35 +40,43 @@ def run_fault(args: argparse.Namespace) -> int:
 
 
 def _run_single(listed: Listed, args: argparse.Namespace) -> int:
-    from kubelag.bundle import check_place, save  # noqa: PLC0415 - heavy
+    from kubelag.bundle import check_place  # noqa: PLC0415 - heavy
     from kubelag.cli.progress import teller_for  # noqa: PLC0415 - the same
-    from kubelag.engine.reporting import report_on  # noqa: PLC0415 - the same
-    from kubelag.lab.rehearsal import rehearse  # noqa: PLC0415 - the same
-    from kubelag.remedies.catalogue import advise  # noqa: PLC0415 - the same
-    from kubelag.report.formats import default_format, writer  # noqa: PLC0415 - the same
+    from kubelag.lab.rehearsal import rehearsed  # noqa: PLC0415 - the same
 
     fault = find_fault(listed.id)
     place = Path(args.save) if args.save else None
     if place:
         check_place(place)
-    teller = teller_for(quiet=False, budget_s=args.budget)
-    try:
-        rehearsed = rehearse(fault, os.environ, teller, args.budget)
-    finally:
-        teller.close()
-    explained = rehearsed.explained
+    with (
+        closing(teller_for(quiet=False, budget_s=args.budget)) as teller,
+        rehearsed(fault, os.environ, teller, args.budget) as found,
+    ):
+        teller.close()  # which draws where the report comes
+        report = _tell(found.explained, place, args.format)
+        if found.explained.is_interrupted:
+            return INTERRUPTED
+        return _say_outcome(fault.expected, (), report, found.scene.describe)
+
+
+def _tell(explained: "Explained", place: Path | None, wanted: str | None) -> Report:
+    """Save what was seen, where a place is named, and print the report."""
+    from kubelag.bundle import save  # noqa: PLC0415 - heavy
+    from kubelag.engine.reporting import report_on  # noqa: PLC0415 - the same
+    from kubelag.remedies.catalogue import advise  # noqa: PLC0415 - the same
+    from kubelag.report.formats import default_format, writer  # noqa: PLC0415 - the same
+
     if place:
         save(place, explained.judged.case.evidence, explained.trial)
     report = report_on(explained.judged, explained.trial, advise)
-    writer(args.format or default_format(sys.stdout))(report, sys.stdout)
-    if explained.is_interrupted:
-        return INTERRUPTED
-    return _say_outcome(fault.expected, (), report, rehearsed.scene.describe)
+    writer(wanted or default_format(sys.stdout))(report, sys.stdout)
+    sys.stdout.flush()
+    return report
 
 
 def _run_ha(listed: Listed, args: argparse.Namespace) -> int:
     from kubelag.bundle import check_place  # noqa: PLC0415 - heavy
-    from kubelag.lab.ha.rehearsal import Wish, rehearse_ha  # noqa: PLC0415 - the same
+    from kubelag.lab.ha.rehearsal import Wish, rehearsed_ha  # noqa: PLC0415 - the same
 
     fault = find_ha_fault(listed.id)
     place = Path(args.save) if args.save else None
@@ -74,11 +87,11 @@ def _run_ha(listed: Listed, args: argparse.Namespace) -> int:
         *(("--budget", str(args.budget)) if args.budget else ()),
     )
     sys.stdout.flush()
-    rehearsed = rehearse_ha(fault, os.environ, Wish(save=place, options=options), _say)
-    if rehearsed.exit_code == INTERRUPTED:
-        return INTERRUPTED
-    report, describe = rehearsed.report, rehearsed.scene.describe
-    return _say_outcome(fault.expected, rehearsed.component, report, describe)
+    wish = Wish(save=place, options=options)
+    with rehearsed_ha(fault, os.environ, wish, _say) as found:
+        if found.exit_code == INTERRUPTED:
+            return INTERRUPTED
+        return _say_outcome(fault.expected, found.component, found.report, found.scene.describe)
 
 
 def _say(text: str) -> None:

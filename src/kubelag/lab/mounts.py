@@ -1,5 +1,6 @@
 """Mounts and loop devices: what there is now, and how it is taken away and seen to be gone."""
 
+import contextlib
 import functools
 import os
 import shutil
@@ -47,6 +48,23 @@ def unmount(path: Path) -> None:
         eagerly = functools.partial(_unmount_once, mount, lazy=False)
         if not is_met_within(eagerly, BUSY_S) and not _unmount_once(mount, lazy=True):
             raise LabError(f"{path} stays mounted", f"end what uses it, then: umount {path}")
+
+
+def remove_mount(path: Path) -> None:
+    """Unmount whatever the lab has mounted here, and remove the mount point, if it is empty.
+
+    With the mount point, the kernel removes the copies in other mount namespaces, which would keep
+    the disk busy: whoever made such a namespace meanwhile has one. Source: mount_namespaces(7).
+
+    Raises:
+        LabError: It is still mounted.
+    """
+    unmount(path)
+    with contextlib.suppress(OSError):  # it was never made, or is not empty
+        if path.is_dir():
+            path.rmdir()
+        elif path.stat().st_size == 0:
+            path.unlink()
 
 
 def attach_loop(backing: Path) -> str:

@@ -2,7 +2,7 @@
 
 Kinds and their facts:
     directory  path: removed with everything in it, never across a mount point
-    mount      path: unmounted
+    mount      path: unmounted everywhere; the empty mount point goes too
     loop       backing: the loop devices over that file
     process    pid, start_ticks: that very process
     cgroup     path: emptied into its parent, then removed
@@ -85,7 +85,7 @@ def end_marked(token: str, spared: Collection[int] = ()) -> str:
 def _undoing() -> Mapping[str, Callable[[Mapping[str, Any]], None]]:
     return {
         "directory": _remove_directory,
-        "mount": lambda facts: mounts.unmount(Path(facts["path"])),
+        "mount": lambda facts: mounts.remove_mount(Path(facts["path"])),
         "loop": lambda facts: mounts.detach_loops(Path(facts["backing"])),
         "process": _end_process,
         "cgroup": lambda facts: remove_cgroup(Path(facts["path"])),

@@ -30,10 +30,13 @@ class Rehearsed:
     explained: Explained
 
 
-def rehearse(
+@contextmanager
+def rehearsed(
     fault: Fault, environment: Mapping[str, str], teller: Teller, budget_s: float | None
-) -> Rehearsed:
-    """Make it slow, explain it, make it as before.
+) -> Iterator[Rehearsed]:
+    """Make it slow, explain it, hand over what came out, and then make it as before.
+
+    In this order, so that what was found is told even where something does not go away.
 
     Raises:
         LabError: The fault is impossible here, or a part is missing.
@@ -50,7 +53,7 @@ def rehearse(
                 budget_s=budget_s,
                 cgroup_procs=tuple(os.fspath(path) for path in scene.cgroup_procs),
             )
-            return Rehearsed(scene=scene, explained=explain(wish, teller))
+            yield Rehearsed(scene=scene, explained=explain(wish, teller))
 
 
 @contextmanager

@@ -161,6 +161,14 @@ def test_exec_grants_no_stream(upgrade: str, status: int) -> None:
     assert get(build(), path, upgrade=upgrade).status == 405
 
 
+def test_only_the_websocket_waits_for_its_refusal() -> None:
+    server = build(is_websocket_refused=True, websocket_refusal_s=0.6)
+    path = "/api/v1/namespaces/default/pods/pod1/exec"
+    waits = {name: get(server, path, upgrade=name).delay_s for name in ("websocket", "SPDY/3.1")}
+    assert waits == {"websocket": 0.6, "SPDY/3.1": 0.0}
+    assert get(server, "/api/v1/nodes").delay_s == 0
+
+
 def test_the_reader_reads_and_nothing_else() -> None:
     server = build()
     headers = {"authorization": f"Bearer {READER.token}"}

@@ -76,6 +76,13 @@ def test_a_name_of_both_topologies_is_the_single_one_unless_the_other_is_asked_f
         find_listed("dead_backend", "single")
 
 
+def test_a_fault_that_is_misspelt_is_answered_with_what_was_meant() -> None:
+    with pytest.raises(LabError, match=r"no fault dead-bakend; did you mean dead_backend or"):
+        find_listed("dead-bakend")
+    with pytest.raises(LabError, match=r"did you mean journal_wait\?"):
+        find_fault("journal_wai")
+
+
 def test_an_unknown_fault_is_answered_with_those_there_are() -> None:
     with pytest.raises(LabError, match=r"no fault gremlins in .*; choose from .*journal_wait"):
         find_fault("gremlins")

@@ -38,7 +38,7 @@ def say(text):
 if last == "plugged in":
     cable.send_plain_frames = kill_me
 if last == "dns":
-    building.start_dns = kill_me
+    building._start_names = kill_me
 if last == "keepalived":
     Keepalived.start = kill_me
 if last == "usable":

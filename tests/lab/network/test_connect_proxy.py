@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from kubelag.errors import LabError
-from kubelag.lab.network.connect_proxy import ProxySettings, start_proxy
+from kubelag.lab.network.connect_proxy import PROXY, ProxySettings
 from kubelag.lab.network.namespaces import Namespace, make_namespace, why_no_namespaces
-from kubelag.lab.network.served import Served
+from kubelag.lab.network.served import Home, Served, start
 from kubelag.lab.processes import TOKEN_VARIABLE, find_marked
 from kubelag.lab.state import Ledger
 from kubelag.lab.waiting import wait_until
@@ -31,7 +31,8 @@ PLAIN = ProxySettings(hosts={"echo.lab.example": HOME})
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served[ProxySettings]]:
     token = f"test-proxy-{os.getpid()}"
     place = tmp_path_factory.mktemp("servers") / "proxy"
-    served = start_proxy(place, None, HOME, 0, PLAIN, mark={TOKEN_VARIABLE: token})
+    home = Home(directory=place, addresses=(HOME,), port=0, mark={TOKEN_VARIABLE: token})
+    served = start(PROXY, home, PLAIN)
     try:
         yield served
         assert served.is_running()
@@ -264,7 +265,8 @@ def host(tmp_path: Path) -> Iterator[Namespace]:
 @pytest.mark.real
 def test_it_connects_from_its_own_host(host: Namespace, echo: int, tmp_path: Path) -> None:
     """The echo server listens on this machine's loopback, which is not the host's."""
-    served = start_proxy(tmp_path / "proxy", host, HOME, 3128, ProxySettings(), mark={})
+    home = Home(directory=tmp_path / "proxy", addresses=(HOME,), port=3128, mark={}, namespace=host)
+    served = start(PROXY, home, ProxySettings())
     try:
         with host.do(lambda: dial(served)) as line:
             assert connect(line, f"{HOME}:{echo}") == 502

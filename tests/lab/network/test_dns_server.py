@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 
 from kubelag.errors import LabError
 from kubelag.lab.network.dns_answers import Zone, udp_limit_bytes
-from kubelag.lab.network.dns_server import DnsSettings, NameServer, Records, start_dns
+from kubelag.lab.network.dns_server import DNS, DnsSettings, NameServer, Records
 from kubelag.lab.network.namespaces import Namespace, make_namespace, why_no_namespaces
-from kubelag.lab.network.served import Served
+from kubelag.lab.network.served import Home, Served, start
 from kubelag.lab.processes import TOKEN_VARIABLE, find_marked
 from kubelag.lab.state import Ledger
 from kubelag.lab.waiting import wait_until
@@ -38,14 +38,13 @@ RECORDS = {"API.lab.example.": API, "plain.lab.example": Records(a=("10.0.0.9",)
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served[DnsSettings]]:
     token = f"test-dns-{os.getpid()}"
-    served = start_dns(
-        tmp_path_factory.mktemp("servers") / "dns",
-        None,
-        (FIRST, SECOND, SIXTH),
-        DnsSettings(),
-        mark={TOKEN_VARIABLE: token},
+    home = Home(
+        directory=tmp_path_factory.mktemp("servers") / "dns",
+        addresses=(FIRST, SECOND, SIXTH),
         port=0,
+        mark={TOKEN_VARIABLE: token},
     )
+    served = start(DNS, home, DnsSettings())
     try:
         yield served
         assert served.is_running()
@@ -276,13 +275,10 @@ def on_host(host: Namespace, tmp_path: Path) -> Iterator[Served[DnsSettings]]:
     (tmp_path / "resolv.conf").write_text(
         f"nameserver {FIRST}\nnameserver {SECOND}\noptions timeout:1 attempts:1\n"
     )
-    served = start_dns(
-        tmp_path / "dns",
-        host,
-        (FIRST, SECOND),
-        DnsSettings(records={"api.lab.example": Records(a=("127.0.0.9",))}),
-        mark={},
+    home = Home(
+        directory=tmp_path / "dns", addresses=(FIRST, SECOND), port=53, mark={}, namespace=host
     )
+    served = start(DNS, home, DnsSettings(records={"api.lab.example": Records(a=("127.0.0.9",))}))
     yield served
     served.stop()
 

@@ -20,7 +20,8 @@ from kubelag.errors import LabError
 from kubelag.lab.control_plane.certificates import Certificates, issue
 from kubelag.lab.control_plane.embedded import start_embedded
 from kubelag.lab.control_plane.options import ControlPlaneOptions
-from kubelag.lab.network.middlebox import attach_middlebox, start_middlebox
+from kubelag.lab.network.middlebox import MIDDLEBOX
+from kubelag.lab.network.served import Home, attach, start
 from kubelag.lab.processes import TOKEN_VARIABLE, find_marked
 from kubelag.lab.waiting import wait_until
 from middlebox_street import HOME, Street, Upstream, http1, make_slow
@@ -42,7 +43,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
     token = f"test-middlebox-{os.getpid()}"
     settings = http1(certificates, *upstreams)
     mark = {TOKEN_VARIABLE: token}
-    box = start_middlebox(place / "middlebox", None, HOME, 0, settings, mark=mark)
+    home = Home(directory=place / "middlebox", addresses=(HOME,), port=0, mark=mark)
+    box = start(MIDDLEBOX, home, settings)
     try:
         yield Street(box=box, upstreams=upstreams, certificates=certificates)
         assert box.is_running()
@@ -245,7 +247,7 @@ def test_impossible_settings_are_told_and_change_nothing(
     before = street.box.settings
     with pytest.raises(LabError, match=words):
         street.box.reconfigure(replace(before, **change))
-    assert attach_middlebox(street.box.directory).settings == before
+    assert attach(street.box.directory, MIDDLEBOX).settings == before
     assert street.get() in {"one", "two"}
 
 

@@ -12,15 +12,14 @@ from pathlib import Path
 import pytest
 
 from kubelag.errors import LabError
-from kubelag.lab.network.connect_proxy import ProxySettings, attach_proxy, start_proxy
+from kubelag.lab.network.connect_proxy import PROXY, ProxySettings
 from kubelag.lab.network.dns_server import (
+    DNS,
     DnsSettings,
     NameServer,
     Records,
-    attach_dns,
-    start_dns,
 )
-from kubelag.lab.network.served import STATE_FILE, Served
+from kubelag.lab.network.served import STATE_FILE, Home, Served, attach, start
 from kubelag.lab.network.serving import SETTINGS_FILE
 from kubelag.lab.processes import TOKEN_VARIABLE, Identity, end, find_marked
 from kubelag.lab.waiting import wait_until
@@ -39,9 +38,13 @@ def mark() -> Iterator[dict[str, str]]:
     assert left == ()
 
 
+def home(directory: Path, mark: dict[str, str], *addresses: str, port: int = 0) -> Home:
+    return Home(directory=directory, addresses=addresses or (HOME,), port=port, mark=mark)
+
+
 @pytest.fixture
 def proxy(mark: dict[str, str], tmp_path: Path) -> Iterator[Served[ProxySettings]]:
-    served = start_proxy(tmp_path / "proxy", None, HOME, 0, ProxySettings(), mark=mark)
+    served = start(PROXY, home(tmp_path / "proxy", mark), ProxySettings())
     yield served
     served.stop()
 
@@ -80,23 +83,23 @@ def test_impossible_settings_change_nothing(proxy: Served[ProxySettings]) -> Non
 
 
 def test_another_process_finds_changes_and_ends_it(proxy: Served[ProxySettings]) -> None:
-    other = attach_proxy(proxy.directory)
+    other = attach(proxy.directory, PROXY)
     assert other == proxy
     other.reconfigure(ProxySettings(refusal_status=418))
     assert proxy.settings.refusal_status == 418
     other.stop()
     assert not proxy.is_running()
     with pytest.raises(LabError, match="There is no proxy server in"):
-        attach_proxy(proxy.directory)
+        attach(proxy.directory, PROXY)
     proxy.stop()  # twice is no problem
 
 
 def test_another_kind_of_server_is_not_taken_for_it(proxy: Served[ProxySettings]) -> None:
     with pytest.raises(LabError, match="is a proxy, not a dns"):
-        attach_dns(proxy.directory)
+        attach(proxy.directory, DNS)
     (proxy.directory / STATE_FILE).write_text("{")
     with pytest.raises(LabError, match="There is no proxy server in"):
-        attach_proxy(proxy.directory)
+        attach(proxy.directory, PROXY)
 
 
 def test_a_server_that_died_is_told_with_its_log(proxy: Served[ProxySettings]) -> None:
@@ -113,20 +116,20 @@ def test_settings_that_are_refused_at_the_start_leave_nothing(
 ) -> None:
     impossible = DnsSettings(records={"api.example": Records(a=("fd00::1",))})
     with pytest.raises(LabError, match=r"api\.example cannot have the IPv4 address fd00::1"):
-        start_dns(tmp_path / "dns", None, (HOME,), impossible, mark=mark, port=0)
+        start(DNS, home(tmp_path / "dns", mark), impossible)
     assert not (tmp_path / "dns" / STATE_FILE).exists()
 
 
 def test_an_address_that_the_host_lacks_is_named(mark: dict[str, str], tmp_path: Path) -> None:
     with pytest.raises(LabError, match=r"192\.0\.2\.1 port \d+ cannot be served"):
-        start_dns(tmp_path / "dns", None, (HOME, "192.0.2.1"), DnsSettings(), mark=mark, port=0)
+        start(DNS, home(tmp_path / "dns", mark, HOME, "192.0.2.1"), DnsSettings())
 
 
 def test_a_port_that_somebody_has_is_named(
     proxy: Served[ProxySettings], mark: dict[str, str], tmp_path: Path
 ) -> None:
     with pytest.raises(LabError, match=f"port {proxy.port} cannot be served.*ss -lntup"):
-        start_proxy(tmp_path / "second", None, HOME, proxy.port, ProxySettings(), mark=mark)
+        start(PROXY, home(tmp_path / "second", mark, port=proxy.port), ProxySettings())
 
 
 def test_nobody_else_can_read_a_servers_directory(proxy: Served[ProxySettings]) -> None:
@@ -142,7 +145,7 @@ def test_settings_survive_the_way_through_the_file(mark: dict[str, str], tmp_pat
         records={"api.example": Records(a=("10.0.0.1",), aaaa=("fd00::1",))},
         servers={HOME: NameServer(dropped_types=("AAAA",), delay_by_type_s={"A": 0.5})},
     )
-    served = start_dns(tmp_path / "dns", None, (HOME,), settings, mark=mark, port=0)
+    served = start(DNS, home(tmp_path / "dns", mark), settings)
     try:
         assert served.settings == settings
     finally:
@@ -152,10 +155,12 @@ def test_settings_survive_the_way_through_the_file(mark: dict[str, str], tmp_pat
 START_AND_CRASH = """
 import os, signal, sys
 from pathlib import Path
-from kubelag.lab.network.connect_proxy import ProxySettings, start_proxy
+from kubelag.lab.network.connect_proxy import PROXY, ProxySettings
+from kubelag.lab.network.served import Home, start
 mark = {name: os.environ[name] for name in ("KUBELAG_LAB",)}
-daemon = sys.argv[2] == "daemon"
-start_proxy(Path(sys.argv[1]), None, "127.0.0.1", 0, ProxySettings(), mark=mark, daemon=daemon)
+place, daemon = Path(sys.argv[1]), sys.argv[2] == "daemon"
+home = Home(directory=place, addresses=("127.0.0.1",), port=0, mark=mark, daemon=daemon)
+start(PROXY, home, ProxySettings())
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -168,7 +173,7 @@ def crash_after_start(directory: Path, mark: dict[str, str], kind: str) -> Serve
         timeout=60,
     )
     assert done.returncode == -signal.SIGKILL
-    return attach_proxy(directory)
+    return attach(directory, PROXY)
 
 
 def test_a_server_ends_with_its_lab_however_the_lab_ends(

@@ -213,7 +213,7 @@ def _has(group_version: GroupVersion, target: Target) -> bool:
 
 def _exec(request: Request) -> Response:
     """Without WebSocket, as behind many proxies, and with nothing to offer to SPDY."""
-    if request.headers.get("upgrade", "").lower() == "websocket":
+    if delays.is_websocket(request):
         words = "the lab lets no WebSocket through"
         return answers.failure(statuses.forbidden(words, {}), request)
     return answers.failure(statuses.bad_request("the lab runs nothing in its pods"), request)

@@ -26,9 +26,16 @@ def backend_s(options: ControlPlaneOptions, request: Request, target: Target | N
     """What etcd, or an aggregated server that hangs, costs a request that was let in."""
     if is_hanging(options, request.path):
         return options.hang_s
+    if options.is_websocket_refused and is_websocket(request):
+        return options.websocket_refusal_s
     if target is not None and needs_storage(request, target):
         return options.storage_latency_s
     return 0.0
+
+
+def is_websocket(request: Request) -> bool:
+    """Whether the client wants to go on with WebSocket."""
+    return request.headers.get("upgrade", "").lower() == "websocket"
 
 
 def is_hanging(options: ControlPlaneOptions, path: str) -> bool:

@@ -65,6 +65,8 @@ class ControlPlaneOptions:
     """Embedded only: the Retry-After that comes with a 429."""
     is_websocket_refused: bool = False
     """Embedded only: `pods/exec` answers WebSocket with 403, and SPDY with 400."""
+    websocket_refusal_s: float = 0.0
+    """Embedded only: what that 403 takes, as behind a gateway that waits for the upgrade."""
 
     @property
     def exempts_probes(self) -> bool:
@@ -106,6 +108,7 @@ class ControlPlaneOptions:
             "reject_429_count",
             "reject_429_every",
             "is_websocket_refused",
+            "websocket_refusal_s",
         )
         return tuple(name for name in names if getattr(self, name) != getattr(plain, name))
 

@@ -16,7 +16,7 @@ VERSION: Final = "v1.27.3"
 FAULT: HaFault = ServerTrouble(
     id="api_queue",
     expected=("requests_queued",),
-    how_to_see=f"kubelag lab exec -- sh -c 'time curl -sk https://{NAME}:8443/version'",
+    how_to_see=f"kubelag lab exec -- bash -c 'time curl -sk https://{NAME}:8443/version'",
     describe=f"Every request of an ordinary user waits {QUEUED_S:g} s in the API server's queue.",
     change=lambda usual: replace(usual, queue_latency_s=QUEUED_S, git_version=VERSION),
     path="/version",

@@ -12,7 +12,7 @@ LATENCY_S: Final = 0.3
 FAULT: HaFault = ServerTrouble(
     id="api_slow",
     expected=("api_server_slow",),
-    how_to_see="kubelag lab exec -- sh -c 'time kubectl get --raw /version'",
+    how_to_see="kubelag lab exec -- bash -c 'time kubectl get --raw /version'",
     describe=f"Every API server takes {LATENCY_S:g} s for each answer.",
     change=lambda usual: replace(usual, latency_s=LATENCY_S),
     path="/version",

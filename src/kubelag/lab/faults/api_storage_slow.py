@@ -12,7 +12,7 @@ READ_S: Final = 1.5
 FAULT: HaFault = ServerTrouble(
     id="api_storage_slow",
     expected=("storage_slow",),
-    how_to_see="kubelag lab exec -- sh -c 'time kubectl get --raw /api/v1/nodes'",
+    how_to_see="kubelag lab exec -- bash -c 'time kubectl get --raw /api/v1/nodes'",
     describe=f"A read from the store takes {READ_S:g} s.",
     change=lambda usual: replace(usual, storage_latency_s=READ_S),
     path="/api/v1/nodes",

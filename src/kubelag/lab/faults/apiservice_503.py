@@ -17,7 +17,7 @@ FAILING_S: Final = 0.5
 FAULT: HaFault = ServerTrouble(
     id="apiservice_503",
     expected=("api_service_broken",),
-    how_to_see=f"kubelag lab exec -- sh -c 'time kubectl get --raw /apis/{BROKEN}'",
+    how_to_see=f"kubelag lab exec -- bash -c 'time kubectl get --raw /apis/{BROKEN}'",
     describe=f"{BROKEN} answers 503 after {FAILING_S:g} s.",
     change=lambda usual: replace(
         usual,

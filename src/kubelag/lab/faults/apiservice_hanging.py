@@ -17,7 +17,7 @@ HANG_S: Final = 1.5
 FAULT: HaFault = ServerTrouble(
     id="apiservice_hanging",
     expected=("api_service_broken",),
-    how_to_see=f"kubelag lab exec -- sh -c 'time kubectl get --raw /apis/{HANGING}'",
+    how_to_see=f"kubelag lab exec -- bash -c 'time kubectl get --raw /apis/{HANGING}'",
     describe=f"{HANGING} hangs, and is given up after {HANG_S:g} s.",
     change=lambda usual: replace(usual, hanging_group_versions=(HANGING,), hang_s=HANG_S),
     path=f"/apis/{HANGING}",

@@ -26,7 +26,7 @@ class BlackholedBackend:
 
     id = "blackholed_backend"
     expected = ("backend_unwell",)
-    how_to_see = "kubelag lab exec -- curl -skm 3 https://master2.ha.kubelag.test:6443/livez"
+    how_to_see = "kubelag lab exec -- curl -skSm 3 https://master2.ha.kubelag.test:6443/livez"
 
     def component(self, ha: HaLab) -> tuple[str, ...]:
         """The second master's API server."""

@@ -34,7 +34,10 @@ class ConnectionForgotten:
 
     id = "connection_forgotten"
     expected = ("connection_died",)
-    how_to_see = "kubelag lab exec -- sh -c 'kubectl get pods -A --chunk-size=2 & sleep 5; ss -tn'"
+    how_to_see = (
+        "kubelag lab exec -- sh -c 'kubectl get pods -A --chunk-size=2 >/dev/null & sleep 5; "
+        "ss -tno; kill $!'"
+    )
 
     def component(self, ha: HaLab) -> tuple[str, ...]:
         """Where the connection led."""
@@ -42,9 +45,13 @@ class ConnectionForgotten:
 
     def on(self, ha: HaLab) -> None:
         """Make the command last, and start what forgets its connection."""
+        self.set_stage(ha)
+        ha.start_helper(ha.client, FORGETTER)
+
+    def set_stage(self, ha: HaLab) -> None:
+        """Let every answer take a moment."""
         if ha.plan.kind == "embedded":
             ha.reconfigure_all(replace(ha.plan.options, latency_s=LATENCY_S))
-        ha.start_helper(ha.client, FORGETTER)
 
     def off(self, ha: HaLab) -> None:
         """The forgetful process is gone already; so goes what it did."""

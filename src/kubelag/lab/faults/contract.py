@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from kubelag.lab.control_plane.handle import ControlPlane
 from kubelag.lab.control_plane.options import ControlPlaneOptions
@@ -124,6 +124,17 @@ class HaFault(Protocol):
 
     def scene(self, ha: "HaLab") -> Scene:
         """What to explain on the client's node while it is on."""
+
+
+@runtime_checkable
+class Staged(Protocol):
+    """A `HaFault` whose scene needs more than the usual lab, such as answers that take their time.
+
+    What the trouble costs is then what the command takes longer than on the same stage without it.
+    """
+
+    def set_stage(self, ha: "HaLab") -> None:
+        """Make what is no trouble by itself; `on` does so too, and `off` takes it back."""
 
 
 def base_environment(home: Path, kubeconfig: Path) -> Mapping[str, str]:

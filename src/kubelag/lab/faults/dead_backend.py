@@ -29,7 +29,7 @@ class DeadBackend:
 
     id = "dead_backend"
     expected = ("backend_unwell",)
-    how_to_see = "kubelag lab exec -- curl -sk https://master2.ha.kubelag.test:6443/livez"
+    how_to_see = "kubelag lab exec -- curl -skS https://master2.ha.kubelag.test:6443/livez"
 
     def component(self, ha: HaLab) -> tuple[str, ...]:
         """The second master's API server."""

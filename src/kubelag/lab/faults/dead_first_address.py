@@ -27,7 +27,10 @@ class DeadFirstAddress:
 
     id = "dead_first_address"
     expected = ("address_dead",)
-    how_to_see = f"kubelag lab exec -- sh -c 'getent ahosts {NAME}; ip neigh show nud permanent'"
+    how_to_see = (
+        f"kubelag lab exec -- sh -c 'getent ahosts {NAME}; "
+        f"curl -skSm 3 https://{address_of(DEAD_NUMBER)}:{BALANCED_PORT}/'"
+    )
 
     def component(self, _ha: HaLab) -> tuple[str, ...]:
         """The dead address."""

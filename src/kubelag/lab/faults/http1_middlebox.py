@@ -14,8 +14,8 @@ from kubelag.errors import LabError
 from kubelag.lab.control_plane.certificates import Certificates
 from kubelag.lab.faults.contract import HaFault, Scene
 from kubelag.lab.faults.in_the_way import behind, put_box, take_box
-from kubelag.lab.faults.long_way import LongWire
 from kubelag.lab.ha.lab import HaLab, spot
+from kubelag.lab.ha.link_trouble import LongWire, long_wire
 from kubelag.lab.ha.plan import BALANCED_PORT, NAME
 from kubelag.lab.ha.scenes import get_nodes
 from kubelag.lab.network.middlebox import MiddleboxSettings
@@ -78,12 +78,7 @@ class Http1Middlebox:
         )
 
     def _distance(self, ha: HaLab) -> LongWire:
-        return LongWire(
-            cable=ha.cable(ha.client),
-            one_way_s=ONE_WAY_S,
-            directory=ha.directory / "distance",
-            marks=ha.mark,
-        )
+        return long_wire(ha, ONE_WAY_S)
 
 
 def _protocol(ha: HaLab, address: str) -> str:

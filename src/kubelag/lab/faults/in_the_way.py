@@ -5,8 +5,8 @@ from dataclasses import replace
 from kubelag.lab.ha.lab import HaLab
 from kubelag.lab.ha.plan import BALANCED_PORT, NAME
 from kubelag.lab.network.dns_answers import Records
-from kubelag.lab.network.middlebox import MiddleboxSettings, attach_middlebox, start_middlebox
-from kubelag.lab.network.served import Served
+from kubelag.lab.network.middlebox import MIDDLEBOX, MiddleboxSettings
+from kubelag.lab.network.served import Served, attach
 
 _DIRECTORY = "middlebox"
 
@@ -17,16 +17,7 @@ def put_box(ha: HaLab, settings: MiddleboxSettings) -> None:
     Raises:
         LabError: It does not start.
     """
-    served = start_middlebox(
-        ha.ledger.make_directory(ha.directory / _DIRECTORY),
-        ha.proxy.namespace,
-        ha.proxy.address,
-        BALANCED_PORT,
-        settings,
-        mark=ha.mark,
-        daemon=True,
-    )
-    ha.ledger.made_process(served.process)
+    ha.serve(MIDDLEBOX, _DIRECTORY, ha.proxy, BALANCED_PORT, settings)
     usual = ha.usual_names
     here = Records(a=(ha.proxy.address,))
     ha.name_server.reconfigure(replace(usual, records={**usual.records, NAME: here}))
@@ -43,7 +34,7 @@ def box(ha: HaLab) -> Served[MiddleboxSettings]:
     Raises:
         LabError: There is none.
     """
-    return attach_middlebox(ha.directory / _DIRECTORY)
+    return attach(ha.directory / _DIRECTORY, MIDDLEBOX)
 
 
 def behind(ha: HaLab) -> str:

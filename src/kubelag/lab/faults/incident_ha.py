@@ -25,7 +25,7 @@ class IncidentHa:
     id = "incident_ha"
     expected = ("discovery_cache_fsync",)
     how_to_see = (
-        'kubelag lab exec -- sh -c \'cd "$HOME"/../slow-home; time dd if=/dev/zero of=x '
+        'kubelag lab exec -- bash -c \'cd "$HOME"/../slow-home; time dd if=/dev/zero of=x '
         "bs=2k count=5 oflag=dsync'"
     )
 

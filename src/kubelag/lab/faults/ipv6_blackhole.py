@@ -36,7 +36,7 @@ class Ipv6Blackhole:
     id = "ipv6_blackhole"
     expected = ("ipv6_unreachable",)
     how_to_see = (
-        f"kubelag lab exec -- sh -c 'getent ahosts {NAME}; curl -6skm 3 https://{NAME}:8443/'"
+        f"kubelag lab exec -- sh -c 'getent ahosts {NAME}; curl -6skSm 3 https://{NAME}:8443/'"
     )
 
     def component(self, _ha: HaLab) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from typing import Final
 from kubelag.lab.faults.contract import HaFault
 from kubelag.lab.ha.lab import HaLab
 from kubelag.lab.ha.link_trouble import LinkTrouble
+from kubelag.lab.ha.plan import NAME
 from kubelag.lab.network.impair.cable import Cable, Spot
 from kubelag.lab.network.impair.mtu_black_hole import MtuBlackHole
 from kubelag.lab.network.namespaces import Namespace
@@ -59,7 +60,9 @@ def _hole(ha: HaLab) -> ProbedHole:
 FAULT: HaFault = LinkTrouble(
     id="mtu_black_hole",
     expected=("large_packets_vanish",),
-    how_to_see="kubelag lab exec -- ping -c 3 -W 1 -M do -s 1300 api.ha.kubelag.test",
+    how_to_see=(
+        f"kubelag lab exec -- sh -c 'for n in 1100 1300; do ping -c 1 -W 1 -s $n {NAME}; done'"
+    ),
     describe=f"Packets of more than {MTU_BYTES} bytes to the client's node vanish.",
     impairment=_hole,
     is_address_named=True,

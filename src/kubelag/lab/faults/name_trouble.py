@@ -41,7 +41,7 @@ class NameTrouble:
     @property
     def how_to_see(self) -> str:
         """The C library asks as Go does, by the same resolv.conf."""
-        return f"kubelag lab exec -- sh -c 'time getent ahosts {self.name}'"
+        return f"kubelag lab exec -- bash -c 'time getent ahosts {self.name}'"
 
     def component(self, ha: HaLab) -> tuple[str, ...]:
         """The name server that is asked first."""

@@ -25,7 +25,8 @@ FAULT: HaFault = LinkTrouble(
     id="narrow_line",
     expected=("bandwidth_narrow",),
     how_to_see=(
-        "kubelag lab exec -- sh -c 'time kubectl get pods -A -o json --disable-compression | wc -c'"
+        "kubelag lab exec -- bash -c "
+        "'time kubectl get pods -A -o json --disable-compression | wc -c'"
     ),
     describe=f"The cable of the client's node carries {BITS_PER_S / MEGA:g} Mbit/s.",
     impairment=_rate,

@@ -24,7 +24,8 @@ FAULT: HaFault = LinkTrouble(
     id="packet_loss",
     expected=("packet_loss",),
     how_to_see=(
-        "kubelag lab exec -- sh -c 'kubectl api-resources >/dev/null; nstat -sz TcpRetransSegs'"
+        "kubelag lab exec -- sh -c 'for n in 1 2; do kubectl api-resources >/dev/null; "
+        "nstat -asz TcpRetransSegs; done'"
     ),
     describe=f"{RATIO:.0%} of the packets between the client's node and port {BALANCED_PORT} "
     "get lost.",

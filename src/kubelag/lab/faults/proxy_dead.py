@@ -23,7 +23,7 @@ class ProxyDead:
 
     id = "proxy_dead"
     expected = ("proxy_slow",)
-    how_to_see = f"kubelag lab exec -- curl -skm 3 http://{address_of(PROXY)}:{PROXY_PORT}/"
+    how_to_see = f"kubelag lab exec -- curl -skSm 3 http://{address_of(PROXY)}:{PROXY_PORT}/"
 
     def component(self, ha: HaLab) -> tuple[str, ...]:
         """The proxy."""

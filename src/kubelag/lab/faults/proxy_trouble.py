@@ -12,9 +12,10 @@ from kubelag.lab.ha.plan import NAME
 from kubelag.lab.ha.scenes import get_nodes
 from kubelag.lab.ha.server_trouble import FAST_S, HEALTH
 from kubelag.lab.ha.timing import raw
-from kubelag.lab.network.connect_proxy import ProxySettings, attach_proxy, start_proxy
+from kubelag.lab.network.connect_proxy import PROXY as PROXY_PROGRAM
+from kubelag.lab.network.connect_proxy import ProxySettings
 from kubelag.lab.network.lan import address_of
-from kubelag.lab.network.served import Served
+from kubelag.lab.network.served import Served, attach
 
 PROXY_PORT = 3128
 """Squid's, as everybody's."""
@@ -36,7 +37,7 @@ class ProxyTrouble:
     def how_to_see(self) -> str:
         """By curl, which goes through the proxy that it is told."""
         proxy = f"{address_of(PROXY)}:{PROXY_PORT}"
-        return f"kubelag lab exec -- sh -c 'time curl -skx {proxy} https://{NAME}:8443/livez'"
+        return f"kubelag lab exec -- bash -c 'time curl -skx {proxy} https://{NAME}:8443/livez'"
 
     def component(self, ha: HaLab) -> tuple[str, ...]:
         """The proxy, where it is to blame."""
@@ -44,16 +45,8 @@ class ProxyTrouble:
 
     def on(self, ha: HaLab) -> None:
         """Start it on its host."""
-        served = start_proxy(
-            ha.ledger.make_directory(ha.directory / _DIRECTORY),
-            ha.proxy.namespace,
-            ha.proxy.address,
-            PROXY_PORT,
-            replace(self.settings, hosts={NAME: ha.vip}),
-            mark=ha.mark,
-            daemon=True,
-        )
-        ha.ledger.made_process(served.process)
+        settings = replace(self.settings, hosts={NAME: ha.vip})
+        ha.serve(PROXY_PROGRAM, _DIRECTORY, ha.proxy, PROXY_PORT, settings)
 
     def off(self, _ha: HaLab) -> None:
         """The lab has ended it already."""
@@ -87,7 +80,7 @@ def the_proxy(ha: HaLab) -> Served[ProxySettings]:
     Raises:
         LabError: There is none.
     """
-    return attach_proxy(ha.directory / _DIRECTORY)
+    return attach(ha.directory / _DIRECTORY, PROXY_PROGRAM)
 
 
 def proxy_url(ha: HaLab) -> str:

@@ -1,6 +1,8 @@
 """The faults by name; a fault's own file is loaded only when it is wanted."""
 
+import difflib
 import importlib
+from collections.abc import Sequence
 from typing import Literal, NamedTuple, cast
 
 from kubelag.errors import LabError
@@ -92,7 +94,7 @@ def find_listed(name: str, topology: Topology | None = None) -> Listed:
     the first one is meant.
 
     Raises:
-        LabError: There is none; names them all.
+        LabError: There is none; names those that are meant perhaps, or all.
     """
     wanted = name.replace("-", "_")
     playable = [listed for listed in FAULTS if topology in (None, listed.topology)]
@@ -100,16 +102,15 @@ def find_listed(name: str, topology: Topology | None = None) -> Listed:
     known = [*named, *(listed for listed in playable if wanted in listed.aliases)]
     if known:
         return known[0]
-    names = ", ".join(listed.id for listed in playable)
     where = f" in the topology {topology}" if topology else ""
-    raise LabError(f"The lab has no fault {name}{where}", f"choose from {names}")
+    raise LabError(f"The lab has no fault {name}{where}", _suggestion(wanted, playable))
 
 
 def find_fault(name: str) -> Fault:
     """The fault of the single lab with this id or alias.
 
     Raises:
-        LabError: There is none; names them all.
+        LabError: There is none; names those that are meant perhaps, or all.
     """
     return cast("Fault", _load(find_listed(name, "single")))
 
@@ -118,9 +119,15 @@ def find_ha_fault(name: str) -> HaFault:
     """The fault of the HA lab with this id or alias.
 
     Raises:
-        LabError: There is none; names them all.
+        LabError: There is none; names those that are meant perhaps, or all.
     """
     return cast("HaFault", _load(find_listed(name, "ha")))
+
+
+def _suggestion(wanted: str, playable: Sequence[Listed]) -> str:
+    names = [listed.id for listed in playable]
+    near = difflib.get_close_matches(wanted, names, n=2)
+    return f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(names)}"
 
 
 def _load(listed: Listed) -> object:

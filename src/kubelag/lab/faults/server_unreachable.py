@@ -22,7 +22,7 @@ class ServerUnreachable:
 
     id = "server_unreachable"
     expected = ("server_unreachable",)
-    how_to_see = f"kubelag lab exec -- curl -skm 3 https://{NAME}:8443/livez"
+    how_to_see = f"kubelag lab exec -- curl -skSm 3 https://{NAME}:8443/livez"
 
     def component(self, ha: HaLab) -> tuple[str, ...]:
         """The shared address."""

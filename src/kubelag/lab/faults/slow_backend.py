@@ -22,8 +22,7 @@ class SlowBackend:
     id = "slow_backend"
     expected = ("backend_unwell",)
     how_to_see = (
-        "kubelag lab exec -- sh -c 'time kubectl get --raw /version "
-        "--server https://master2.ha.kubelag.test:6443'"
+        "kubelag lab exec -- bash -c 'time curl -sk https://master2.ha.kubelag.test:6443/version'"
     )
 
     def component(self, ha: HaLab) -> tuple[str, ...]:

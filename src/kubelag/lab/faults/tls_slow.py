@@ -22,7 +22,7 @@ class TlsSlow:
 
     id = "tls_slow"
     expected = ("tls_slow",)
-    how_to_see = f"kubelag lab exec -- sh -c 'time curl -sk https://{NAME}:8443/livez'"
+    how_to_see = f"kubelag lab exec -- bash -c 'time curl -sk https://{NAME}:8443/livez'"
 
     def component(self, _ha: HaLab) -> tuple[str, ...]:
         """Neither the API servers nor the client."""

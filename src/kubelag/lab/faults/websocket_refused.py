@@ -1,4 +1,4 @@
-"""The API servers let no WebSocket through, and take their time to say so.
+"""The API servers let no WebSocket through, and take their time to say so, as gateways do.
 
 kubectl tries a WebSocket first, is refused, and asks again with SPDY. The lab runs nothing in its
 pods, so that SPDY is refused as well, and the command fails, with the fault and without it. It
@@ -17,8 +17,8 @@ from kubelag.lab.ha.scenes import get_nodes
 NAMESPACE: Final = "default"
 POD: Final = "pod1"
 """The lab's pods are numbered, and the first one is there."""
-LATENCY_S: Final = 0.6
-"""Of each answer to exec: one goes to the WebSocket, another one to SPDY."""
+REFUSED_AFTER_S: Final = 0.6
+"""SPDY is answered at once."""
 TOLD: Final = ("-v=4", "RemoteCommand fallback")
 """What has kubectl tell that it falls back, and how it does. Source: fallback.go of client-go."""
 REFUSAL: Final = "no WebSocket"
@@ -43,11 +43,8 @@ class WebsocketRefused:
                 "A real API server cannot be told to refuse WebSockets",
                 "use --control-plane embedded",
             )
-        exec_path = f"/api/v1/namespaces/{NAMESPACE}/pods/{POD}/exec"
         ha.reconfigure_all(
-            replace(
-                ha.plan.options, is_websocket_refused=True, latency_by_prefix={exec_path: LATENCY_S}
-            )
+            replace(ha.plan.options, is_websocket_refused=True, websocket_refusal_s=REFUSED_AFTER_S)
         )
 
     def off(self, ha: HaLab) -> None:
@@ -62,7 +59,7 @@ class WebsocketRefused:
         done = ha.run(kubectl, TOLD[0], *arguments, environment=scene.environment)
         took_s = time.perf_counter() - start_s
         told = [line for line in done.stderr.splitlines() if TOLD[1] in line]
-        if not told or REFUSAL not in told[0] or took_s < LATENCY_S:
+        if not told or REFUSAL not in told[0] or took_s < REFUSED_AFTER_S:
             raise LabError(
                 f"A run took {took_s:.2f} s, and {told[0] if told else 'told of no fallback'}",
                 f"look whether {kubectl} is 1.31 or newer",
@@ -75,7 +72,7 @@ class WebsocketRefused:
             ha,
             arguments=("exec", "--namespace", NAMESPACE, POD, "--", "true"),
             cold=False,
-            describe=f"The API servers refuse WebSockets after {LATENCY_S:g} s.",
+            describe=f"The API servers refuse WebSockets after {REFUSED_AFTER_S:g} s.",
         )
         return replace(scene, explain_options=("--once",), exit_code=1)
 

@@ -10,8 +10,9 @@ from kubelag.errors import LabError
 from kubelag.lab.control_plane.group import Place, start_group
 from kubelag.lab.control_plane.options import ControlPlaneOptions
 from kubelag.lab.ha.lab import HaLab
+from kubelag.lab.ha.parts import NAMES_DIRECTORY
 from kubelag.lab.ha.plan import NAME, SERVED_PORT, Kind, Plan, save_plan
-from kubelag.lab.network.dns_server import start_dns
+from kubelag.lab.network import dns_server
 from kubelag.lab.network.haproxy import LONGEST_SOCKET, Balancer
 from kubelag.lab.network.lan import Host, address6_of, address_of, make_host, make_lan
 from kubelag.lab.network.namespaces import why_no_namespaces
@@ -21,6 +22,7 @@ from kubelag.lab.waiting import wait_until
 
 VIP, MASTERS, CLIENT, DNS, DNS_TOO, PROXY = 10, (11, 12, 13), 20, 53, 54, 80
 """Last parts of the addresses. Arbitrary; chosen so that a capture reads easily."""
+NAMES_PORT = 53
 TOOLS = ("haproxy", "keepalived", "ethtool", "tc")
 SOCKET_NAME = 16
 """Bytes for `/master1.sock` behind the directory's path."""
@@ -45,7 +47,10 @@ def build(
         LabError: A part is missing or does not come up; what was made stands in the ledger.
     """
     if obstacle := why_no_ha():
-        raise LabError(f"There can be no HA lab here: {obstacle}", "repair that")
+        raise LabError(
+            f"There can be no HA lab here: {obstacle}",
+            "repair that, or take the lab that needs less: kubelag lab up",
+        )
     directory = ledger.make_directory(ledger.directory / "ha")
     (directory / "home").mkdir(mode=0o700)
     say("making the hosts")
@@ -114,15 +119,7 @@ def _start_api_servers(ha: HaLab) -> None:
 
 def _start_names(ha: HaLab) -> None:
     ha.resolve()
-    served = start_dns(
-        ha.directory / "dns",
-        ha.dns.namespace,
-        ha.dns.addresses,
-        ha.usual_names,
-        mark=ha.mark,
-        daemon=True,
-    )
-    ha.ledger.made_process(served.process)
+    ha.serve(dns_server.DNS, NAMES_DIRECTORY, ha.dns, NAMES_PORT, ha.usual_names)
 
 
 def _wait_usable(ha: HaLab) -> None:

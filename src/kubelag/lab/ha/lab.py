@@ -10,8 +10,7 @@ How a fault uses it (`ha` is what `HaFault.on`, `off`, `see` and `scene` get):
     ha.reconfigure(1, replace(ha.plan.options, latency_s=1))      one API server behaves otherwise
     ha.name_server.reconfigure(replace(ha.usual_names, …))        the DNS server does
     ha.resolve(search=("a.example",))            the client's resolv.conf
-    start_proxy(ha.new_directory("proxy"), ha.proxy.namespace, …, mark=ha.mark); then
-    ha.ledger.made_process(served.process)       the lab ends it before it calls `off`
+    ha.serve(PROXY, "proxy", ha.proxy, 3128, …)  a server; the lab ends it before it calls `off`
     ha.run("kubectl", "get", "nodes")            a command on the client's node, with its output
     get_nodes(ha, describe="…")                  the usual scene (`kubelag.lab.ha.scenes`)
 
@@ -27,26 +26,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kubelag.errors import LabError
-from kubelag.lab.control_plane.group import Group, attach_group
-from kubelag.lab.control_plane.handle import ControlPlane
-from kubelag.lab.control_plane.kubeconfigs import User
 from kubelag.lab.control_plane.options import ControlPlaneOptions
-from kubelag.lab.faults.contract import base_environment
-from kubelag.lab.ha.plan import BALANCED_PORT, DOMAIN, NAME, SERVED_PORT, Plan, load_plan
-from kubelag.lab.network.dns_server import DNS, DnsSettings, Records
-from kubelag.lab.network.haproxy import (
-    BackendServer,
-    Balancer,
-    BalancerSettings,
-    Reload,
-    place_balancer,
-)
-from kubelag.lab.network.impair.cable import Cable, Spot
-from kubelag.lab.network.keepalived import Keepalived
-from kubelag.lab.network.lan import BRIDGE, Host
-from kubelag.lab.network.namespaces import Namespace
-from kubelag.lab.network.served import Served
-from kubelag.lab.network.served import attach as attach_served
+from kubelag.lab.ha.parts import HaParts
+from kubelag.lab.ha.plan import load_plan
+from kubelag.lab.network.haproxy import BalancerSettings, Reload
+from kubelag.lab.network.impair.cable import Spot
+from kubelag.lab.network.lan import Host
+from kubelag.lab.network.served import Home, Program, Served, Settings, start
 from kubelag.lab.private_files import write_private
 from kubelag.lab.processes import is_running, last_words, python_argv, spawn
 from kubelag.lab.state import Ledger
@@ -61,11 +47,9 @@ MOVE_S = 15.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HaLab:
-    """A lab that is up. Everything that can change is read afresh when it is asked for."""
+class HaLab(HaParts):
+    """A lab that is up, and what can be done to it."""
 
-    directory: Path
-    plan: Plan
     held: Ledger | None = None
     """The lab's ledger, where we hold it: whoever only looks does not."""
 
@@ -80,71 +64,7 @@ class HaLab:
             raise LabError("The HA lab is only looked at", "attach it with its ledger")
         return self.held
 
-    @property
-    def mark(self) -> Mapping[str, str]:
-        """Variables for every process that is started in the lab."""
-        return self.plan.mark
-
-    @property
-    def lan(self) -> Namespace:
-        """Where the bridge is, with a port for each host."""
-        return self.plan.lan
-
-    @property
-    def client(self) -> Host:
-        """The node on which commands are explained."""
-        return self.plan.client
-
-    @property
-    def dns(self) -> Host:
-        """The host of the name servers."""
-        return self.plan.dns
-
-    @property
-    def proxy(self) -> Host:
-        """The host where a proxy or a middlebox may be put; it has none by itself."""
-        return self.plan.proxy
-
-    @property
-    def masters(self) -> tuple[Host, Host, Host]:
-        """Each with a balancer, a keepalived and an API server."""
-        return self.plan.masters
-
-    @property
-    def vip(self) -> str:
-        """The shared IPv4 address."""
-        return self.plan.vip
-
-    @property
-    def url(self) -> str:
-        """What the kubeconfig says."""
-        return self.plan.url
-
-    @property
-    def home(self) -> Path:
-        """The home directory on every node."""
-        return self.directory / "home"
-
-    @property
-    def resolv_conf(self) -> Path:
-        """What programs on the nodes find as /etc/resolv.conf."""
-        return self.directory / "resolv.conf"
-
     # ---- the API servers
-
-    @property
-    def group(self) -> Group:
-        """The three API servers."""
-        return attach_group(self.directory / "control-plane")
-
-    @property
-    def members(self) -> tuple[ControlPlane, ...]:
-        """The API servers in the order of the masters."""
-        return self.group.members
-
-    def kubeconfig(self, user: User = "certificate", url: str = "") -> Path:
-        """The kubeconfig of a user, with the lab's own URL or another one."""
-        return self.group.kubeconfig(url or self.url, user)
 
     def reconfigure(self, number: int, options: ControlPlaneOptions) -> None:
         """Make one API server (0, 1 or 2) behave otherwise, at once.
@@ -175,23 +95,6 @@ class HaLab:
 
     # ---- the balancers
 
-    @property
-    def haproxies(self) -> tuple[Balancer, ...]:
-        """The balancers in the order of the masters."""
-        places = self.directory / "haproxy"
-        return tuple(
-            place_balancer(host, places / host.name, self.plan.sockets) for host in self.masters
-        )
-
-    @property
-    def usual_balancer(self) -> BalancerSettings:
-        """A balancer's configuration when no fault is on."""
-        servers = tuple(
-            BackendServer(name=host.name, address=f"{host.address}:{SERVED_PORT}")
-            for host in self.masters
-        )
-        return BalancerSettings(servers=servers, port=BALANCED_PORT)
-
     def rebalance(self, settings: BalancerSettings, how: Reload = "hitless") -> None:
         """Give every balancer this configuration.
 
@@ -202,26 +105,6 @@ class HaLab:
             balancer.rewrite(settings, self.ledger, self.daemon_environment, how)
 
     # ---- the shared address
-
-    @property
-    def keepaliveds(self) -> tuple[Keepalived, ...]:
-        """Who shares the address, in the order of the masters; the first one is preferred."""
-        shared = (f"{self.vip}/24", f"{self.plan.vip6}/64")
-        return tuple(
-            Keepalived(
-                host=host,
-                peers=tuple(other.address for other in self.masters if other != host),
-                priority=103 - number,
-                shared=shared,
-                directory=self.directory / "keepalived" / host.name,
-            )
-            for number, host in enumerate(self.masters)
-        )
-
-    def owner(self) -> Host | None:
-        """The master that has the shared address now; None while nobody, or more than one, has."""
-        owners = [one.host for one in self.keepaliveds if one.is_owner()]
-        return owners[0] if len(owners) == 1 else None
 
     def wait_owner(self, wanted: Sequence[Host] = ()) -> Host:
         """The owner, as soon as there is exactly one; of those wanted, where any are named.
@@ -244,10 +127,6 @@ class HaLab:
             next_step=f"read the logs below {self.directory / 'keepalived'}",
         )
         return found[0]
-
-    def keepalived_of(self, host: Host) -> Keepalived:
-        """The one on a master."""
-        return self.keepaliveds[self.masters.index(host)]
 
     def stop_keepalived(self, host: Host) -> None:
         """Take a master out of the sharing; the address moves if it had it."""
@@ -277,15 +156,6 @@ class HaLab:
         """Empty the cache of the nodes' home: one that was filled under a fault remembers it."""
         shutil.rmtree(self.home / ".kube", ignore_errors=True)
 
-    def argv(self, command: Sequence[str], host: Host | None = None) -> tuple[str, ...]:
-        """Words that run a command on a node, the client's unless another is named."""
-        files = {"/etc/resolv.conf": self.resolv_conf}
-        return (host or self.client).namespace.argv(command, files=files)
-
-    def environment(self, user: User = "certificate") -> Mapping[str, str]:
-        """The whole environment of a command on a node."""
-        return {**base_environment(self.home, self.kubeconfig(user)), **self.mark}
-
     def run(
         self,
         *command: str,
@@ -313,6 +183,28 @@ class HaLab:
 
     # ---- what faults need
 
+    def serve(
+        self, program: Program[Settings], name: str, host: Host, port: int, settings: Settings
+    ) -> Served[Settings]:
+        """Start a small server of ours on a host, in a directory of this name below the lab's.
+
+        The lab ends it, and takes the directory away, when the fault is switched off.
+
+        Raises:
+            LabError: It does not start.
+        """
+        home = Home(
+            directory=self.ledger.make_directory(self.directory / name),
+            addresses=host.addresses,
+            port=port,
+            mark=self.mark,
+            namespace=host.namespace,
+            daemon=True,
+        )
+        served = start(program, home, settings)
+        self.ledger.made_process(served.process)
+        return served
+
     def start_helper(self, host: Host, module: str, *arguments: str) -> None:
         """Start a module of ours on a node, until the fault is switched off.
 
@@ -334,48 +226,9 @@ class HaLab:
         if not is_running(helper):
             raise LabError(f"{module} on {host.name} ended: {last_words(log)}", f"see {log}")
 
-    def cable(self, host: Host) -> Cable:
-        """A host's link, for the troubles of `kubelag.lab.network.impair`."""
-        return Cable(
-            host=host.namespace,
-            interface=host.interface,
-            lan=self.lan,
-            port=host.port,
-            bridge=BRIDGE,
-        )
-
     def new_directory(self, name: str) -> Path:
         """A private directory for a fault, taken away by the lab when it is switched off."""
         return self.ledger.make_directory(self.directory / f"{name}-{self.ledger.mark()}")
-
-    @property
-    def daemon_environment(self) -> Mapping[str, str]:
-        """The environment of the lab's own servers."""
-        return {"PATH": f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin", **self.mark}
-
-    def is_running(self) -> bool:
-        """Whether every part of it is there."""
-        daemons = [one.daemon for one in self.haproxies]
-        daemons += [one.daemon for one in self.keepaliveds]
-        return (
-            all(host.namespace.path.exists() for host in self.plan.hosts)
-            and all(daemon.is_running() for daemon in daemons)
-            and all(member.is_running() for member in self.members)
-            and self.name_server.is_running()
-        )
-
-    # ---- names
-
-    @property
-    def name_server(self) -> Served[DnsSettings]:
-        """The DNS server, on both addresses of its host."""
-        return attach_served(self.directory / "dns", DNS)
-
-    @property
-    def usual_names(self) -> DnsSettings:
-        """What the DNS server knows when no fault is on: the shared addresses, and the masters."""
-        hosts = {f"{one.name}.{DOMAIN}": Records(a=(one.address,)) for one in self.masters}
-        return DnsSettings(records={NAME: Records(a=(self.vip,)), **hosts})
 
 
 def spot(host: Host) -> Spot:

@@ -1,5 +1,6 @@
 """What the faults have in common in which the cable of the client's node is bad."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -9,6 +10,7 @@ from kubelag.lab.faults.contract import Scene
 from kubelag.lab.ha.lab import HaLab, spot
 from kubelag.lab.ha.scenes import get_nodes
 from kubelag.lab.network.impair.cable import Spot
+from kubelag.lab.network.impair.delay import Delay
 
 
 class Impairment(Protocol):
@@ -22,6 +24,28 @@ class Impairment(Protocol):
 
     def see(self, near: Spot, far: Spot) -> str:
         """Measure it between the host at the cable and another one."""
+
+
+class LongWire(Delay):
+    """A delay that leaves no directory behind."""
+
+    def off(self) -> None:
+        """End the wire, and forget where it was written down."""
+        Delay.off(self)
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def long_wire(ha: HaLab, one_way_s: float) -> LongWire:
+    """The cable of the client's node, made longer.
+
+    Not in the ledger: it would be taken away before `off` has read in it which process to end.
+    """
+    return LongWire(
+        cable=ha.cable(ha.client),
+        one_way_s=one_way_s,
+        directory=ha.directory / "long-wire",
+        marks=ha.mark,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

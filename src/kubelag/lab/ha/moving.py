@@ -22,8 +22,7 @@ NO_RETRY_S = 2.5
 """After that nobody comes back: client-go tries again after one second."""
 POLL_S = 0.02
 AGE_S = 0.4
-"""How long a connection must have lived: a probe that only looks is through by then, and a cold
-command, with answers that take 0.3 s, is in the middle of its second one."""
+"""How long a connection must have lived: a probe that only looks is through by then."""
 
 
 def main() -> None:

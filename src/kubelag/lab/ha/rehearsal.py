@@ -22,6 +22,7 @@ from kubelag.lab.control_plane.options import ControlPlaneOptions
 from kubelag.lab.faults.contract import HaFault, Scene
 from kubelag.lab.ha.building import build
 from kubelag.lab.ha.lab import HaLab
+from kubelag.lab.ha.scenes import explain_words
 from kubelag.lab.ha.switches import switch_off, switch_on, switched_on
 from kubelag.lab.private_files import make_private_directory
 from kubelag.lab.processes import python_argv
@@ -61,9 +62,23 @@ class RehearsedHa:
 def rehearse_ha(
     fault: HaFault, environment: Mapping[str, str], wish: Wish, say: Callable[[str], None]
 ) -> RehearsedHa:
-    """Switch it on, see that it acts, explain it, switch it off.
+    """What `rehearsed_ha` hands over, once the fault is off.
 
-    The HA lab that is up is used; where none is, one is brought up for the run.
+    Raises:
+        LabError: As there, or something does not go away.
+    """
+    with rehearsed_ha(fault, environment, wish, say) as found:
+        return found
+
+
+@contextmanager
+def rehearsed_ha(
+    fault: HaFault, environment: Mapping[str, str], wish: Wish, say: Callable[[str], None]
+) -> Iterator[RehearsedHa]:
+    """Switch it on, see that it acts, explain it, hand over what came out, and switch it off.
+
+    In this order, so that what was found is told even where something does not go away. The HA lab
+    that is up is used; where none is, one is brought up for the run.
 
     Raises:
         LabError: It cannot be made, does not act, or could not be explained.
@@ -73,16 +88,15 @@ def rehearse_ha(
         with _switched_on(ha, fault) as seen:
             say(seen)
             scene = fault.scene(ha)
-            component = fault.component(ha)
-            bundle = wish.save or ha.directory / f"bundle-{uuid.uuid4().hex[:8]}"
+            bundle = wish.save or _passing_place(ha)
             exit_code = _explain(ha, scene, bundle.absolute(), wish.options)
-        return RehearsedHa(
-            scene=scene,
-            seen=seen,
-            component=component,
-            report=_report(bundle),
-            exit_code=exit_code,
-        )
+            yield RehearsedHa(
+                scene=scene,
+                seen=seen,
+                component=fault.component(ha),
+                report=_report(bundle),
+                exit_code=exit_code,
+            )
 
 
 @contextmanager
@@ -113,11 +127,7 @@ def _switched_on(ha: HaLab, fault: HaFault) -> Iterator[str]:
 
 def _explain(ha: HaLab, scene: Scene, bundle: Path, options: tuple[str, ...]) -> int:
     """Run `kubelag explain` on the client's node; what it prints goes where ours goes."""
-    cold = ("--cold",) if scene.cold else ()
-    argv = (
-        *(*python_argv("kubelag"), "explain", *cold, "--save", os.fspath(bundle)),
-        *(*scene.explain_options, *options, "--", *scene.command),
-    )
+    argv = python_argv("kubelag", *explain_words(scene, "--save", os.fspath(bundle), *options))
     # A process group of its own, so that Ctrl-C reaches it once: from here.
     with subprocess.Popen(
         ha.argv(argv), env=dict(scene.environment), stdin=subprocess.DEVNULL, process_group=0
@@ -127,10 +137,20 @@ def _explain(ha: HaLab, scene: Scene, bundle: Path, options: tuple[str, ...]) ->
         except KeyboardInterrupt:
             child.send_signal(signal.SIGINT)
             try:
-                return child.wait(LAST_WORDS_S)
+                exit_code = child.wait(LAST_WORDS_S)
             except subprocess.TimeoutExpired:
                 child.kill()
                 raise KeyboardInterrupt from None
+            if not bundle.exists():  # it had seen nothing yet
+                raise
+            return exit_code
+
+
+def _passing_place(ha: HaLab) -> Path:
+    """For a bundle that goes with the fault."""
+    place = ha.directory / f"bundle-{ha.ledger.mark()}"
+    ha.ledger.will_make("directory", path=os.fspath(place))
+    return place
 
 
 def _report(place: Path) -> Report:

@@ -19,6 +19,12 @@ MANY_CONNECTIONS = {"DISABLE_HTTP2": "1"}
 """A cold run then opens one connection for each parallel request: each meets another backend."""
 
 
+def explain_words(scene: Scene, *options: str) -> tuple[str, ...]:
+    """What follows the name of our own program to have a scene explained on the client's node."""
+    cold = ("--cold",) if scene.cold else ()
+    return ("explain", *cold, *scene.explain_options, *options, "--", *scene.command)
+
+
 @functools.cache
 def new_kubectl() -> Path:
     """The newest kubectl of this machine; where it has none, the old one is fetched.

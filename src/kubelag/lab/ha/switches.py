@@ -3,13 +3,15 @@
 One at a time: two faults may want the same balancer, and whoever restores it would end the other.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from kubelag.errors import LabError
-from kubelag.lab.faults.contract import HaFault
+from kubelag.lab.faults.contract import HaFault, Staged
 from kubelag.lab.ha.lab import HaLab
 from kubelag.lab.private_files import write_private
 
@@ -43,16 +45,46 @@ def switch_on(ha: HaLab, fault: HaFault) -> str:
     Raises:
         LabError: One is on already, this one too; or it cannot be made, or does not act.
     """
+    _refuse_second(ha)
+    with _remembered(ha, fault):
+        fault.on(ha)
+        return fault.see(ha)
+
+
+@contextmanager
+def on_stage(ha: HaLab, fault: HaFault) -> Iterator[None]:
+    """What the fault's scene needs besides the trouble, for as long as this lasts.
+
+    Raises:
+        LabError: A fault is on, or the stage cannot be set.
+    """
+    if not isinstance(fault, Staged):
+        yield
+        return
+    _refuse_second(ha)
+    with _remembered(ha, fault):
+        fault.set_stage(ha)
+    try:
+        yield
+    finally:
+        switch_off(ha, fault)
+
+
+def _refuse_second(ha: HaLab) -> None:
     if on := switched_on(ha.directory):
         raise LabError(
             f"The fault {on.fault} is on in this lab", f"first: kubelag lab fault {on.fault} off"
         )
+
+
+@contextmanager
+def _remembered(ha: HaLab, fault: HaFault) -> Iterator[None]:
+    """Write down that it is on before it is; where making it fails, it is taken back."""
     record = SwitchedOn(fault=fault.id, first_entry=ha.ledger.mark())
     write_private(ha.directory / SWITCH_FILE, msgspec.json.encode(record))
     ha.forget()
     try:
-        fault.on(ha)
-        return fault.see(ha)
+        yield
     except BaseException:
         switch_off(ha, fault)
         raise

@@ -12,14 +12,11 @@ import ipaddress
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import h11
 
 from kubelag.errors import LabError
-from kubelag.lab.network.listening import bound_sockets
-from kubelag.lab.network.namespaces import Namespace
-from kubelag.lab.network.served import Home, Program, Served, attach, start
+from kubelag.lab.network.served import Program
 from kubelag.lab.network.serving import Counts, run
 from kubelag.lab.network.streams import (
     HttpLine,
@@ -52,44 +49,6 @@ class ProxySettings:
 
 
 PROXY = Program(name="proxy", module="kubelag.lab.network.connect_proxy", settings=ProxySettings)
-
-
-def start_proxy(  # noqa: PLR0913 - what it does, where it lives, and whose it is
-    directory: Path,
-    namespace: Namespace | None,
-    address: str,
-    port: int,
-    settings: ProxySettings,
-    *,
-    mark: Mapping[str, str],
-    daemon: bool = False,
-) -> Served[ProxySettings]:
-    """Start a proxy; returns when it serves.
-
-    Args:
-        directory: Created 0700, for settings, counts and the log.
-        namespace: The host that has the address; None for this machine.
-        address: IPv4 or IPv6.
-        port: 0 for any, told by `Served.port`.
-        settings: How it behaves.
-        mark: Variables by which the process is found again.
-        daemon: Whether it outlives this process.
-
-    Raises:
-        LabError: The address cannot be bound, or the settings are impossible.
-    """
-    home = Home(directory=directory, namespace=namespace, mark=mark, daemon=daemon)
-    with bound_sockets(namespace, (address,), port) as sockets:
-        return start(PROXY, home, sockets, settings)
-
-
-def attach_proxy(directory: Path) -> Served[ProxySettings]:
-    """The proxy that some process started in this directory, running or not.
-
-    Raises:
-        LabError: There is none.
-    """
-    return attach(directory, PROXY)
 
 
 class ConnectProxy:

@@ -1,6 +1,6 @@
 """Name servers for the lab: dead, slow, deaf to AAAA, or slow to say that a name is unknown.
 
-`start_dns` binds UDP and TCP on several addresses; each is a name server of its own, and all know
+It serves UDP and TCP on several addresses; each is a name server of its own, and all know
 the same names. A message that is delayed holds up no other. What is counted, by address:
 `ADDRESS TYPE`, questions by type, whether answered or not, and `ADDRESS noise`.
 
@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, cast
 
 from kubelag.lab.network.dns_answers import (
@@ -22,57 +21,21 @@ from kubelag.lab.network.dns_answers import (
     checked_servers,
     udp_limit_bytes,
 )
-from kubelag.lab.network.listening import bound_sockets
-from kubelag.lab.network.namespaces import Namespace
-from kubelag.lab.network.served import Home, Program, Served, attach, start
+from kubelag.lab.network.served import Program
 from kubelag.lab.network.serving import Counts, run
 
-__all__ = ["DnsSettings", "NameServer", "Records", "attach_dns", "start_dns"]
+__all__ = ["DnsSettings", "NameServer", "Records"]
 
-DNS = Program(name="dns", module="kubelag.lab.network.dns_server", settings=DnsSettings)
+DNS = Program(
+    name="dns",
+    module="kubelag.lab.network.dns_server",
+    settings=DnsSettings,
+    sockets=(socket.SOCK_DGRAM, socket.SOCK_STREAM),
+)
 TCP_BYTES = 65535
 """Bytes of a message by TCP. Source: RFC 1035, section 4.2.2."""
 TCP_IDLE_S = 30.0
 """How long a connection may say nothing. Arbitrary; resolvers of the lab ask at once."""
-
-
-def start_dns(  # noqa: PLR0913 - what it knows, where it lives, and whose it is
-    directory: Path,
-    namespace: Namespace | None,
-    addresses: Sequence[str],
-    settings: DnsSettings,
-    *,
-    mark: Mapping[str, str],
-    port: int = 53,
-    daemon: bool = False,
-) -> Served[DnsSettings]:
-    """Start name servers; returns when they answer.
-
-    Args:
-        directory: Created 0700, for settings, counts and the log.
-        namespace: The host that has the addresses; None for this machine.
-        addresses: IPv4 or IPv6; each is a name server.
-        settings: What they know, and how each behaves.
-        mark: Variables by which the process is found again.
-        port: 0 for any, told by `Served.port`.
-        daemon: Whether it outlives this process.
-
-    Raises:
-        LabError: An address cannot be bound, or the settings are impossible.
-    """
-    home = Home(directory=directory, namespace=namespace, mark=mark, daemon=daemon)
-    kinds = (socket.SOCK_DGRAM, socket.SOCK_STREAM)
-    with bound_sockets(namespace, addresses, port, kinds) as sockets:
-        return start(DNS, home, sockets, settings)
-
-
-def attach_dns(directory: Path) -> Served[DnsSettings]:
-    """The name servers that some process started in this directory, running or not.
-
-    Raises:
-        LabError: There are none.
-    """
-    return attach(directory, DNS)
 
 
 class DnsServer:

@@ -16,16 +16,14 @@ import asyncio
 import itertools
 import socket
 import ssl
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from kubelag.errors import LabError
-from kubelag.lab.network.listening import bound_sockets
-from kubelag.lab.network.namespaces import Namespace
 from kubelag.lab.network.reverse_proxy import relay_http
-from kubelag.lab.network.served import Home, Program, Served, attach, start
+from kubelag.lab.network.served import Program
 from kubelag.lab.network.serving import Counts, run
 from kubelag.lab.network.streams import (
     CHUNK_BYTES,
@@ -61,44 +59,6 @@ class MiddleboxSettings:
 MIDDLEBOX = Program(
     name="middlebox", module="kubelag.lab.network.middlebox", settings=MiddleboxSettings
 )
-
-
-def start_middlebox(  # noqa: PLR0913 - what it does, where it lives, and whose it is
-    directory: Path,
-    namespace: Namespace | None,
-    address: str,
-    port: int,
-    settings: MiddleboxSettings,
-    *,
-    mark: Mapping[str, str],
-    daemon: bool = False,
-) -> Served[MiddleboxSettings]:
-    """Start a middlebox; returns when it serves.
-
-    Args:
-        directory: Created 0700, for settings, counts and the log.
-        namespace: The host that has the address; None for this machine.
-        address: IPv4 or IPv6.
-        port: 0 for any, told by `Served.port`.
-        settings: Which box, and what is behind it.
-        mark: Variables by which the process is found again.
-        daemon: Whether it outlives this process.
-
-    Raises:
-        LabError: The address cannot be bound, or the settings are impossible.
-    """
-    home = Home(directory=directory, namespace=namespace, mark=mark, daemon=daemon)
-    with bound_sockets(namespace, (address,), port) as sockets:
-        return start(MIDDLEBOX, home, sockets, settings)
-
-
-def attach_middlebox(directory: Path) -> Served[MiddleboxSettings]:
-    """The middlebox that some process started in this directory, running or not.
-
-    Raises:
-        LabError: There is none.
-    """
-    return attach(directory, MIDDLEBOX)
 
 
 class Middlebox:

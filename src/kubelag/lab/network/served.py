@@ -1,6 +1,6 @@
 """A small server of the lab, in a process of its own, in the hands of whoever started it.
 
-It gets sockets that are bound already, reads its settings from a private file in its directory,
+It gets sockets that we have bound, reads its settings from a private file in its directory,
 and reads them again whenever they are changed: `reconfigure` returns when the new ones act.
 """
 
@@ -15,6 +15,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from kubelag.errors import LabError
+from kubelag.lab.network.listening import bound_sockets
 from kubelag.lab.network.namespaces import Namespace
 from kubelag.lab.network.serving import (
     ACTING_FILE,
@@ -50,6 +51,8 @@ class Program(Generic[Settings]):
     """What `python -m` runs, with the server's directory as its only argument."""
     settings: type[Settings]
     """A dataclass."""
+    sockets: tuple[socket.SocketKind, ...] = (socket.SOCK_STREAM,)
+    """What it serves on each address."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,10 +61,14 @@ class Home:
 
     directory: Path
     """Private (0700), for the server alone; created where it is missing."""
-    namespace: Namespace | None
-    """The host on which it runs; None for this machine."""
+    addresses: tuple[str, ...]
+    """Where it listens: IPv4 or IPv6, in figures."""
+    port: int
+    """On every address; 0 for any that is free on all of them, told by `Served.port`."""
     mark: Mapping[str, str]
     """Variables by which its process is found again."""
+    namespace: Namespace | None = None
+    """The host that has the addresses, and on which it runs; None for this machine."""
     daemon: bool = False
     """Whether it outlives the process that starts it."""
 
@@ -157,19 +164,44 @@ class Served(Generic[Settings]):
         return msgspec.json.decode(content, type=Acting)
 
 
-def start(
+def start(program: Program[Settings], home: Home, settings: Settings) -> Served[Settings]:
+    """Start a server; returns when it serves.
+
+    Raises:
+        LabError: An address cannot be bound, or the server ended, or does not accept its settings;
+            nothing of it runs then.
+    """
+    with bound_sockets(home.namespace, home.addresses, home.port, program.sockets) as sockets:
+        return _start(program, home, sockets, settings)
+
+
+def attach(directory: Path, program: Program[Settings]) -> Served[Settings]:
+    """The server that some process started in this directory, running or not.
+
+    Raises:
+        LabError: There is none, or another kind of server.
+    """
+    try:
+        state = msgspec.json.decode((directory / STATE_FILE).read_bytes(), type=_State)
+    except (OSError, msgspec.DecodeError) as error:
+        raise LabError(f"There is no {program.name} server in {directory}", "start one") from error
+    if state.name != program.name:
+        raise LabError(f"The server in {directory} is a {state.name}, not a {program.name}")
+    return Served(
+        program=program,
+        directory=directory,
+        process=state.process,
+        addresses=state.addresses,
+        port=state.port,
+    )
+
+
+def _start(
     program: Program[Settings],
     home: Home,
     sockets: Sequence[socket.socket],
     settings: Settings,
 ) -> Served[Settings]:
-    """Start a server with sockets that are bound already; returns when it serves.
-
-    The caller closes its own copies of the sockets.
-
-    Raises:
-        LabError: It ended, or does not accept its settings; nothing of it runs then.
-    """
     directory = make_private_directory(home.directory)
     (directory / ACTING_FILE).unlink(missing_ok=True)
     (directory / COUNTS_FILE).unlink(missing_ok=True)
@@ -199,27 +231,6 @@ def start(
         served.stop()
         raise
     return served
-
-
-def attach(directory: Path, program: Program[Settings]) -> Served[Settings]:
-    """The server that some process started in this directory, running or not.
-
-    Raises:
-        LabError: There is none, or another kind of server.
-    """
-    try:
-        state = msgspec.json.decode((directory / STATE_FILE).read_bytes(), type=_State)
-    except (OSError, msgspec.DecodeError) as error:
-        raise LabError(f"There is no {program.name} server in {directory}", "start one") from error
-    if state.name != program.name:
-        raise LabError(f"The server in {directory} is a {state.name}, not a {program.name}")
-    return Served(
-        program=program,
-        directory=directory,
-        process=state.process,
-        addresses=state.addresses,
-        port=state.port,
-    )
 
 
 def _log(directory: Path, name: str) -> Path:
