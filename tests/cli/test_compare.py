@@ -38,6 +38,14 @@ def test_json_has_the_figures(bundles: tuple[str, str], capsys: pytest.CaptureFi
     assert told["factors"][0]["factor"] == "cache_fsync"
 
 
+def test_a_bundle_is_not_compared_with_itself(
+    bundles: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    good, bad = bundles
+    assert main(["compare", good, bad, f"{good}/../good/"]) != 0
+    assert "good/../good/ is given twice; give each bundle once" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

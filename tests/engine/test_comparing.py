@@ -62,6 +62,17 @@ def test_what_differs_is_listed_in_the_order_of_what_it_may_cost() -> None:
     assert costs == sorted(costs, reverse=True)
 
 
+def test_what_a_quick_machine_has_too_costs_nothing() -> None:
+    """The old client is quick on a quick disk: it is the disk."""
+    old = on("a", replace(incident(), syscalls=(), run=quick("a").run))
+    old = replace(old, cache=cache(device="nvme0n1"))
+    found = compared(old, quick("b"), on("c", incident()))
+    traits = {one.trait: one for one in found.traits}
+    assert traits["client"].cost_s == 0
+    assert traits["cache lies on"].cost_s == pytest.approx(9.6, abs=0.3)
+    assert found.traits[0].trait == "cache lies on"
+
+
 def test_of_three_the_one_that_is_not_as_the_others_is_the_outlier() -> None:
     found = compared(quick("a"), on("b", incident()), quick("c", 950 * MS))
     assert found.outlier == "b"

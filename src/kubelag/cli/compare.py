@@ -34,6 +34,11 @@ def run(args: argparse.Namespace) -> int:
 
     if len(args.bundles) < _LEAST:
         raise UsageError("one bundle compares with nothing", "give two or more bundles")
+    seen: set[Path] = set()
+    for place in args.bundles:
+        if (real := Path(place).resolve()) in seen:
+            raise UsageError(f"{place} is given twice", "give each bundle once")
+        seen.add(real)
     name = args.format or default_format(sys.stdout)
     if name not in NAMES:
         raise UsageError(f"there is no format {name!r}", f"use one of {', '.join(NAMES)}")

@@ -10,7 +10,7 @@ from kubelag import __version__
 from kubelag.bundle import Bundle
 from kubelag.causes.contract import NOTABLE_NS, NOTABLE_RATIO, Cause
 from kubelag.engine.reporting import judge, report_on
-from kubelag.engine.traits import NOT_KNOWN, TRAITS, values_of
+from kubelag.engine.traits import NOT_KNOWN, TRAITS, Trait, values_of
 from kubelag.model.attribution import Attribution, Factor
 from kubelag.model.evidence import Evidence
 from kubelag.model.remedy import Advice
@@ -68,7 +68,7 @@ def side_by_side(bundles: Sequence[tuple[str, Bundle]], causes: Sequence[Cause])
         outlier=outlier,
         headline=_headline(sides, slow, outlier, costs),
         factors=tuple(_factors(sides, costs)),
-        traits=tuple(_traits(sides, costs)),
+        traits=tuple(_traits(sides, slow, costs)),
         warnings=tuple(_warnings(sides)),
     )
 
@@ -129,16 +129,38 @@ def _factors(sides: Sequence[_Side], costs: dict[Factor, int]) -> Iterator[Facto
             )
 
 
-def _traits(sides: Sequence[_Side], costs: dict[Factor, int]) -> Iterator[TraitDifference]:
+def _traits(
+    sides: Sequence[_Side], slow: _Side, costs: dict[Factor, int]
+) -> Iterator[TraitDifference]:
     """The most particular first where two bear on the same: it says more."""
     different = []
     for trait in TRAITS:
         values = values_of(trait, (side.evidence for side in sides))
         if len(set(values) - {NOT_KNOWN}) > 1:
-            cost_ns = sum(max(0, costs.get(factor, 0)) for factor in trait.bears_on)
+            cost_ns = _trait_cost_ns(trait, values, sides, slow, costs)
             different.append((cost_ns, len(trait.bears_on), trait.name, values))
     for cost_ns, _, name, values in sorted(different, key=lambda one: (-one[0], one[1])):
         yield TraitDifference(trait=name, values=values, cost_s=cost_ns / 1e9)
+
+
+def _trait_cost_ns(
+    trait: Trait,
+    values: Sequence[str],
+    sides: Sequence[_Side],
+    slow: _Side,
+    costs: dict[Factor, int],
+) -> int:
+    """What it costs at the most: no more than it costs any machine that has it like the slow one.
+
+    A client that is quick on another machine is not what makes this one slow.
+    """
+    mine = values[sides.index(slow)]
+    alike = [side for side, value in zip(sides, values, strict=True) if value == mine]
+    cost_ns = 0
+    for factor in trait.bears_on:
+        usual_ns = slow.spent_ns(factor) - costs.get(factor, 0)
+        cost_ns += max(0, min(side.spent_ns(factor) for side in alike) - usual_ns)
+    return cost_ns
 
 
 def _outlier(sides: Sequence[_Side]) -> str:

@@ -5,7 +5,7 @@ import pytest
 from kubelag.errors import CaptureError
 from kubelag.model.network import Comparison
 from kubelag.observe.capture.comparing import compare
-from observe.capture.script import BEGIN, Packet, packets, pcap, read
+from observe.capture.script import BEGIN, Packet, ip, packets, pcap, read
 
 WAY_S = 0.0002
 SHIFT_S = 3600.5
@@ -113,3 +113,69 @@ def test_a_clock_that_drifts_is_said(per_million: int) -> None:
     ]
     found = compare(read(pcap(near)), read(pcap(far)))
     assert ("drift" in found.sentence) == bool(per_million)
+    for median_ns, largest_ns in (found.forth_ns, found.back_ns):
+        assert median_ns == pytest.approx(WAY_S * 1e9, abs=20_000)
+        assert largest_ns == pytest.approx(WAY_S * 1e9, abs=20_000)
+
+
+LONG = QUIET + "".join(
+    f"\n{second}.003 c say 100\n{second}.004 s say 500\n{second}.005 c ack"
+    for second in range(3, 9)
+)
+SHARED = [(0.0, 4.5), (2.05, 99.0), (2.5, 6.5)]
+
+
+def moved(some: list[Packet]) -> list[Packet]:
+    """As the far end sees them."""
+    way = [(at + (WAY_S if data[15] == 1 else -WAY_S) + SHIFT_S, data) for at, data in some]
+    return sorted(way)
+
+
+@pytest.mark.parametrize("span", SHARED)
+@pytest.mark.parametrize("is_near_cut", [False, True])
+def test_what_only_one_capture_covers_is_neither_lost_nor_unsaid(
+    span: tuple[float, float], is_near_cut: bool
+) -> None:
+    near = packets(BEGIN + LONG)
+    part = [(at, data) for at, data in near if span[0] <= at <= span[1]]
+    ends = (part, moved(near)) if is_near_cut else (near, moved(part))
+    found = compare(read(pcap(ends[0])), read(pcap(ends[1])))
+    assert (found.lost_forth, found.lost_back) == (0, 0)
+    assert {one.silent for one in found.silences} == {"client"}
+    if not is_near_cut:
+        assert "that both captures cover" in found.sentence
+
+
+def test_what_a_capture_missed_and_its_end_acknowledged_was_not_lost() -> None:
+    found = compared(QUIET, lose=(3,))
+    assert (found.lost_forth, found.lost_back) == (0, 0)
+
+
+def test_a_syn_that_was_lost_is_the_networks() -> None:
+    text = "0 c syn\n1 c resyn\n1.001 s synack\n1.002 c ack\n1.003 c say 100\n1.004 s say 50"
+    other = (-0.5, ip(bytes(12), "c", protocol=17))  # so that both are known to be on
+    near = packets(text)
+    found = compare(read(pcap([other, *near])), read(pcap(moved([other, *near[1:]]))))
+    assert [one.silent for one in found.silences] == ["network"]
+    assert found.lost_forth == 1
+
+
+def test_captures_that_were_exchanged_are_refused() -> None:
+    near = packets(BEGIN + QUIET)
+    with pytest.raises(CaptureError, match="were seen there before they left here"):
+        compare(read(pcap(moved(near))), read(pcap(near)))
+
+
+@pytest.mark.parametrize("shift_s", [0.0, 7200.0])
+def test_two_captures_of_one_place_are_refused(shift_s: float) -> None:
+    near = packets(BEGIN + QUIET)
+    same = [(at + shift_s, data) for at, data in near]
+    with pytest.raises(CaptureError, match="taken at the same place"):
+        compare(read(pcap(near)), read(pcap(same)))
+
+
+def test_a_clock_that_was_set_meanwhile_is_refused() -> None:
+    near = packets(BEGIN + LONG)
+    far = [(at + (3.0 if at > SHIFT_S + 5.5 else 0.0), data) for at, data in moved(near)]
+    with pytest.raises(CaptureError, match="a clock was set"):
+        compare(read(pcap(near)), read(pcap(far)))

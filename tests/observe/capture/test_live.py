@@ -81,6 +81,33 @@ def test_an_interface_that_is_not_there_is_told_and_nothing_is_left() -> None:
         capture.stop()
 
 
+@pytest.mark.real
+@needs_capture
+def test_tcpdump_is_ended_also_where_waiting_for_it_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", told.append)
+    capture = LiveCapture(ports=[1], interface="lo")
+    capture.start()
+    keeper, kept = capture._keeper, capture._kept
+    assert keeper is not None
+    assert kept is not None
+
+    def fail(_until_s: float) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(kept, "wait_quiet", fail)
+    capture.stop()
+    assert keeper.process.poll() is not None
+    assert len(told) == 1
+
+
+def test_beginning_a_capture_does_not_load_what_reads_it() -> None:
+    """It takes 0.1 s, and the command would wait for it."""
+    program = "import sys, kubelag.observe.capture.live; print('numpy' in sys.modules)"
+    argv = [sys.executable, "-c", program]
+    assert subprocess.run(argv, capture_output=True, text=True, check=True).stdout == "False\n"
+
+
 def test_without_tcpdump_it_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -205,6 +205,16 @@ def test_a_capture_that_was_cut_is_read_up_to_there() -> None:
     assert found.file.packets == len(packets(TALK)) - 1
 
 
+@pytest.mark.parametrize("zeros", [16, 1000, 100_000])
+def test_zeros_after_the_last_packet_are_damage_and_no_packets(zeros: int) -> None:
+    whole = pcap(packets(BEGIN))
+    found = read(whole + bytes(zeros))
+    assert (found.file.packets, len(found.connections)) == (3, 1)
+    assert found.file.notes == (
+        f"It is damaged at byte {len(whole):,}; what comes after was not read",
+    )
+
+
 def test_a_pipe_that_nobody_writes_to_is_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(CaptureError, match="no regular file"):

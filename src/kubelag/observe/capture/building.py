@@ -47,6 +47,8 @@ def identities(following: Following) -> tuple[Identity, ...]:
             server_isn=int(standing.isn[number, 1]),
             has_begin=flow.syn_ns is not None and flow.established_ns is not None,
             random=flow.greeting.random,
+            client_acked=int(standing.acked[number, 0]),
+            server_acked=int(standing.acked[number, 1]),
         )
         for number, flow in enumerate(following.numbering.flows)
     )

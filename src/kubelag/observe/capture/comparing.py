@@ -1,22 +1,29 @@
 """Puts captures of both ends side by side: clocks, delays, losses, and who was silent."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from kubelag.errors import CaptureError
 from kubelag.model.network import Comparison, Silence
 from kubelag.observe.capture.frames import Ints
-from kubelag.observe.capture.offset import Offset, offset
-from kubelag.observe.capture.pairing import Pair, lost, matching, pairs
-from kubelag.observe.capture.sentence import sentence
+from kubelag.observe.capture.offset import ClocksError, Offset, offset
+from kubelag.observe.capture.pairing import Pair, between, lost, matching, pairs
+from kubelag.observe.capture.sentence import Shared, sentence
+from kubelag.observe.capture.silences import PAUSE_NS
 from kubelag.observe.capture.silent import silence
 from kubelag.observe.capture.wanted import CaptureSeen
+
+_Span = tuple[int, int]
+"""From when to when, on the near clock."""
 
 
 def compare(near: CaptureSeen, far: CaptureSeen) -> Comparison:
     """Compare a capture of the client's end with one of the server's.
 
     Raises:
-        CaptureError: They have no connection in common, or too little of it to set the clocks.
+        CaptureError: They have no connection in common, or too little of it to set the clocks, or
+            no clocks fit.
     """
     found = pairs(near, far)
     if not found:
@@ -25,28 +32,51 @@ def compare(near: CaptureSeen, far: CaptureSeen) -> Comparison:
             "or of another time",
             "capture at both ends during the same run",
         )
-    moments = [_moments(found, side) for side in (0, 1)]
-    clocks = offset(moments[0], moments[1])
-    if clocks is None:
+    forth, back = (_moments(found, side) for side in (0, 1))
+    clocks = _clocks(near, far, forth, back)
+    delays = clocks.near(forth[1]) - forth[0], back[0] - clocks.near(back[1])
+    if not delays[0].any() and not delays[1].any():
         raise CaptureError(
-            f"{far.file.name} and {near.file.name} share segments of one direction only",
-            "capture both directions at both ends",
+            f"{far.file.name} and {near.file.name} were taken at the same place: every segment "
+            "passed both at the same time",
+            "capture at the client and at the server",
         )
-    silences = _silences(near, far, found, clocks)
+    span = _span(near, far, clocks)
+    lost_forth, lost_back = _lost(near, far, found, clocks, (span, delays))
+    # What left while both were on was seen by both, also where nothing else came until it arrived.
+    until_ns = max(span[1], int(back[0].max()))
+    lasted = _lasted(near, found)
+    shared = Shared(span=(span[0], until_ns), lasted=lasted)
     compared = Comparison(
-        matched_segments=len(moments[0][0]) + len(moments[1][0]),
+        matched_segments=len(forth[0]) + len(back[0]),
         offset_ns=clocks.ns,
         offset_error_ns=clocks.error_ns,
         connections=len(found),
-        forth_ns=_delays(moments[0][1] + clocks.ns - moments[0][0]),
-        back_ns=_delays(moments[1][0] - moments[1][1] - clocks.ns),
-        lost_forth=_lost_forth(near, far, found),
-        lost_back=sum(lost(pair.far_sent[1], pair.near_sent[1]) for pair in found),
-        silences=silences,
+        forth_ns=_median_and_largest(delays[0]),
+        back_ns=_median_and_largest(delays[1]),
+        lost_forth=lost_forth,
+        lost_back=lost_back,
+        silences=_silences(near, found, clocks, shared.span),
     )
-    values = {name: getattr(compared, name) for name in Comparison.__slots__}
-    values["sentence"] = sentence(compared, clocks.drift_ns)
-    return Comparison(**values)
+    return replace(compared, sentence=sentence(compared, clocks.drift_ns, shared))
+
+
+def _clocks(
+    near: CaptureSeen, far: CaptureSeen, forth: tuple[Ints, Ints], back: tuple[Ints, Ints]
+) -> Offset:
+    both = f"{far.file.name} and {near.file.name}"
+    try:
+        clocks = offset(forth, back)
+    except ClocksError as error:
+        raise CaptureError(
+            f"The clocks of {both} cannot be set by one another: {error}",
+            "give the client's end with --pcap, the server's with --peer-pcap, or capture again",
+        ) from error
+    if clocks is None:
+        raise CaptureError(
+            f"{both} share segments of one direction only", "capture both directions at both ends"
+        )
+    return clocks
 
 
 def _moments(found: list[Pair], side: int) -> tuple[Ints, Ints]:
@@ -57,29 +87,64 @@ def _moments(found: list[Pair], side: int) -> tuple[Ints, Ints]:
     )
 
 
-def _delays(delays: Ints) -> tuple[int, int]:
-    """Median and largest; an offset that is not exact must not make one negative."""
+def _median_and_largest(delays: Ints) -> tuple[int, int]:
+    """An offset that is not exact must not make one negative."""
     return max(0, int(np.median(delays))), max(0, int(delays.max()))
 
 
-def _lost_forth(near: CaptureSeen, far: CaptureSeen, found: list[Pair]) -> int:
-    segments = sum(lost(pair.near_sent[0], pair.far_sent[0]) for pair in found)
-    syns = sum(
-        max(0, near.connections[pair.near].syns - far.connections[pair.far].syns)
-        for pair in found
-        if far.connections[pair.far].syns
-    )
-    return segments + syns
+def _span(near: CaptureSeen, far: CaptureSeen, clocks: Offset) -> _Span:
+    """When both captures were on, as far as their packets tell."""
+    far_span = np.array([far.covered_ns[0], min(far.covered_ns[1], far.trace.until_ns)])
+    begin_ns, end_ns = clocks.near(far_span).tolist()
+    return (
+        max(near.covered_ns[0], begin_ns), min(near.covered_ns[1], near.trace.until_ns, end_ns)
+    )  # fmt: skip
+
+
+def _lasted(near: CaptureSeen, found: list[Pair]) -> _Span:
+    ours = [near.connections[pair.near] for pair in found]
+    return min(one.first_ns for one in ours), max(one.last_ns for one in ours)
+
+
+def _lost(
+    near: CaptureSeen, far: CaptureSeen, found: list[Pair], clocks: Offset,
+    known: tuple[_Span, tuple[Ints, Ints]],
+) -> tuple[int, int]:  # fmt: skip
+    """Segments forth and back that only their sender's capture saw while both were on.
+
+    What left shortly before the other capture ended may have arrived after it.
+    """
+    span, delays = known
+    slowest = [max(0, int(one.max())) for one in delays]
+    forth = back = 0
+    for pair in found:
+        sent = between(pair.near_sent[0], span[0], span[1] - slowest[0])
+        forth += lost(sent, pair.far_sent[0], pair.reached[0])
+        one = pair.far_sent[1]
+        answered = replace(one, ns=clocks.near(one.ns))
+        answered = between(answered, span[0], span[1] - slowest[1])
+        back += lost(answered, pair.near_sent[1], pair.reached[1])
+    return forth + _lost_syns(near, far, found, span), back
+
+
+def _lost_syns(near: CaptureSeen, far: CaptureSeen, found: list[Pair], span: _Span) -> int:
+    lost_syns = 0
+    for pair in found:
+        ours, theirs = near.connections[pair.near], far.connections[pair.far]
+        if theirs.syns and ours.syn_ns is not None and ours.syn_ns >= span[0]:
+            lost_syns += max(0, ours.syns - theirs.syns)
+    return lost_syns
 
 
 def _silences(
-    near: CaptureSeen, far: CaptureSeen, found: list[Pair], clocks: Offset
+    near: CaptureSeen, found: list[Pair], clocks: Offset, span: _Span
 ) -> tuple[Silence, ...]:
-    covered = far.file.start_ns + clocks.ns, far.file.end_ns + clocks.ns
-    silences = [
-        silence(near.connections[pair.near], pause, pair, clocks)
-        for pair in found
-        for pause in near.connections[pair.near].pauses
-        if covered[0] - clocks.error_ns <= pause.start_ns <= covered[1] + clocks.error_ns
-    ]
+    """Those that lasted long enough while both captures were on, cut to that."""
+    silences = []
+    for pair in found:
+        for pause in near.connections[pair.near].pauses:
+            begin_ns, end_ns = max(pause.start_ns, span[0]), min(pause.end_ns, span[1])
+            if end_ns - begin_ns >= PAUSE_NS:
+                cut = replace(pause, start_ns=begin_ns, end_ns=end_ns)
+                silences.append(silence(near.connections[pair.near], cut, pair, clocks))
     return tuple(sorted(silences, key=lambda one: one.start_ns))

@@ -5,13 +5,13 @@ import os
 import shutil
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from kubelag.errors import CaptureError
 from kubelag.model.evidence import Look
-from kubelag.model.network import CaptureFile
-from kubelag.observe.capture.reading import read_packets
 from kubelag.observe.capture.tcpdump import MAX_BYTES, Keeper, Kept, Said
 from kubelag.observe.capture.wanted import CaptureSeen, Wanted
 
@@ -109,8 +109,13 @@ class LiveCapture:
         if keeper is None or said is None or kept is None:
             raise CaptureError("The capture was not started")
         self._keeper = None
-        kept.wait_quiet(time.monotonic() + _DRAIN_S)
-        keeper.end()
+        ending = threading.Thread(target=_end, args=(keeper, kept), name="capture-end")
+        ending.start()
+        try:
+            # It takes as long to load as tcpdump takes to end, and the command is over.
+            from kubelag.observe.capture.reading import read_packets  # noqa: PLC0415 - as said
+        finally:
+            ending.join()
         raw, missed_bytes = kept.finish()
         lost = said.dropped()
         if not raw:
@@ -124,6 +129,13 @@ class LiveCapture:
             lost=lost,
         )
         return seen, look
+
+
+def _end(keeper: Keeper, kept: Kept) -> None:
+    try:
+        kept.wait_quiet(time.monotonic() + _DRAIN_S)
+    finally:
+        keeper.end()
 
 
 def tcpdump_argv(interface: str, expression: str) -> list[str]:
@@ -151,13 +163,5 @@ def _completed(seen: CaptureSeen, lost: int, missed_bytes: int) -> CaptureSeen:
     notes = list(seen.file.notes)
     if missed_bytes:
         notes.append(f"Only its first {MAX_BYTES >> 20} MiB were kept")
-    values = {name: getattr(seen.file, name) for name in CaptureFile.__slots__}
-    values |= {"name": "live", "lost_packets": lost, "notes": tuple(notes)}
-    return CaptureSeen(
-        file=CaptureFile(**values),
-        connections=seen.connections,
-        lookups=seen.lookups,
-        messages=seen.messages,
-        identities=seen.identities,
-        trace=seen.trace,
-    )
+    file = replace(seen.file, name="live", lost_packets=lost, notes=tuple(notes))
+    return replace(seen, file=file)

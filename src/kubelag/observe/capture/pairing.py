@@ -30,6 +30,12 @@ class Pair:
     near_sent: tuple[Sent, Sent]
     """By client and by server."""
     far_sent: tuple[Sent, Sent]
+    reached: tuple[int, int]
+    """Offset up to which the far end was seen to have the client's words, the near end the
+    server's: acknowledged, whether or not a capture missed them."""
+    handshake_ns: tuple[int, int] | None
+    """When the far end saw the SYN first and answered it first, by its clock; None where it was
+    not seen, or is not the client's own but a balancer's."""
 
 
 def pairs(near: CaptureSeen, far: CaptureSeen) -> list[Pair]:
@@ -69,10 +75,24 @@ def matching(pair: Pair, side: int) -> tuple[Ints, Ints]:
     return near.ns[near_at[ours[once]]], far.ns[far_at[theirs[once]]]
 
 
-def lost(sender: Sent, receiver: Sent) -> int:
-    """Segments that one end sent more often than the other end saw them."""
+def lost(sender: Sent, receiver: Sent, reached: int) -> int:
+    """Segments that one end sent more often than the other end saw them.
+
+    Args:
+        sender: What the other end's capture would have seen.
+        receiver: All that it saw.
+        reached: What it never saw up to here arrived all the same, since it was acknowledged.
+    """
     ends = np.unique(sender.end)
-    return int(np.maximum(_times(sender, ends) - _times(receiver, ends), 0).sum())
+    seen = _times(receiver, ends)
+    is_missed = (seen == 0) & (ends <= reached)
+    return int(np.maximum(_times(sender, ends) - seen, 0)[~is_missed].sum())
+
+
+def between(sent: Sent, begin_ns: int, end_ns: int) -> Sent:
+    """Those that were sent in this time."""
+    inside = np.flatnonzero((sent.ns >= begin_ns) & (sent.ns <= end_ns))
+    return Sent(ns=sent.ns[inside], start=sent.start[inside], end=sent.end[inside])
 
 
 def _times(sent: Sent, ends: Ints) -> Ints:
@@ -87,7 +107,11 @@ def _pair(near: CaptureSeen, ours: int, far: CaptureSeen, theirs: int) -> Pair |
     shifts = _shifts(one, other)
     near_sent = _sent(near, ours, (0, 0))
     far_sent = _sent(far, theirs, shifts)
-    pair = Pair(near=ours, far=theirs, near_sent=near_sent, far_sent=far_sent)
+    reached = other.client_acked + shifts[0], one.server_acked
+    pair = Pair(
+        near=ours, far=theirs, near_sent=near_sent, far_sent=far_sent, reached=reached,
+        handshake_ns=_handshake_ns(near, ours, far, theirs),
+    )  # fmt: skip
     return pair if any(len(matching(pair, side)[0]) for side in (0, 1)) else None
 
 
@@ -99,6 +123,16 @@ def _shifts(one: Identity, other: Identity) -> tuple[int, int]:
         _signed(other.client_isn - one.client_isn),
         _signed(other.server_isn - one.server_isn),
     )
+
+
+def _handshake_ns(
+    near: CaptureSeen, ours: int, far: CaptureSeen, theirs: int
+) -> tuple[int, int] | None:
+    one, other, seen = near.identities[ours], far.identities[theirs], far.connections[theirs]
+    is_same = one.has_begin and other.has_begin and one.client_isn == other.client_isn
+    if not is_same or seen.syn_ns is None or seen.established_ns is None:
+        return None
+    return seen.syn_ns, seen.established_ns
 
 
 def _signed(difference: int) -> int:

@@ -14,6 +14,7 @@ from kubelag.observe.capture.frames import (
     Flags,
     Frames,
     Ints,
+    Records,
     follow,
     headers,
     overlapping,
@@ -91,7 +92,11 @@ class _Reader:
         if end > used:  # the last one is not complete
             end = int(begins[-1])
             begins = begins[:-1]
-        yield self._frames(begins), end
+        record = headers(data, begins, self._layout)
+        if (blank := _first_blank(record)) is not None:
+            self.is_damaged = True
+            begins, record, end = begins[:blank], record[:blank], int(begins[blank])
+        yield self._frames(begins, record), end
 
     def _guess(self, start: int) -> Guess:
         data = self._chunks.array()
@@ -106,12 +111,10 @@ class _Reader:
 
         return Guess(first_s >> 24, 3 if self._word == "<u4" else 0, fits)
 
-    def _frames(self, begins: Ints) -> Frames:
-        data = self._chunks.array()
-        record = headers(data, begins, self._layout)
+    def _frames(self, begins: Ints, record: Records) -> Frames:
         seconds = record["s"].astype(np.int64)
         return Frames(
-            data=data,
+            data=self._chunks.array(),
             at=begins + _RECORD_BYTES,
             captured=record["kept"].astype(np.int64),
             wire=record["wire"].astype(np.int64),
@@ -119,3 +122,11 @@ class _Reader:
             interface=np.zeros(len(begins), np.int64),
             links=self._links,
         )
+
+
+def _first_blank(record: Records) -> int | None:
+    """A header of zeros: what a crash leaves of a file, and never a packet."""
+    empty = np.flatnonzero(record["kept"] == 0)
+    some = record[empty]
+    blank = empty[(some["s"] == 0) & (some["part"] == 0) & (some["wire"] == 0)]
+    return int(blank[0]) if len(blank) else None

@@ -97,7 +97,17 @@ def _read(stream: Readable, wanted: Wanted, name: str, chunk_bytes: int) -> Capt
         messages=messages,
         identities=identities(following),
         trace=following.tracing.trace(),
+        covered_ns=_covered_ns(account, wanted),
     )
+
+
+def _covered_ns(account: Account, wanted: Wanted) -> tuple[int, int]:
+    begin_ns, end_ns = account.first_ns or 0, account.last_ns
+    if wanted.start_ns is not None:
+        begin_ns = max(begin_ns, wanted.start_ns)
+    if wanted.end_ns is not None:
+        end_ns = min(end_ns, wanted.end_ns)
+    return begin_ns, end_ns
 
 
 @contextmanager

@@ -1,12 +1,23 @@
 """The verdict on two captures, in one sentence."""
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from kubelag.model.network import Comparison, Silence
 from kubelag.model.units import counted, seconds
+from kubelag.observe.capture.silences import PAUSE_NS
 
 
-def sentence(compared: Comparison, drift_ns: int) -> str:
+class Shared(NamedTuple):
+    """From when to when, on the near clock."""
+
+    span: tuple[int, int]
+    """Both captures were on."""
+    lasted: tuple[int, int]
+    """The near end saw the connections."""
+
+
+def sentence(compared: Comparison, drift_ns: int, shared: Shared) -> str:
     """Whether packets were late or lost, and who was silent for how long."""
     clocks = f", while the clocks drifted by {seconds(abs(drift_ns))}" if drift_ns else ""
     by_side = {
@@ -14,19 +25,32 @@ def sentence(compared: Comparison, drift_ns: int) -> str:
         for side in ("client", "server", "network", "unclear")
     }
     worst = max(by_side, key=lambda side: by_side[side])
-    return f"{_way(compared, is_late=by_side['network'] > 0)}{clocks}; {_who(worst, by_side)}"
+    way = _way(compared, has_network=by_side["network"] > 0)
+    return f"{way}{clocks}; {_who(worst, by_side)}{_part(shared)}"
 
 
-def _way(compared: Comparison, *, is_late: bool) -> str:
-    delays = f"{seconds(compared.forth_ns[0])} there and {seconds(compared.back_ns[0])} back"
+def _part(shared: Shared) -> str:
+    """How much of the connections is spoken of, where not all of it is."""
+    begin_ns, end_ns = shared.lasted
+    both_ns = max(0, min(end_ns, shared.span[1]) - max(begin_ns, shared.span[0]))
+    if end_ns - begin_ns - both_ns < PAUSE_NS:
+        return ""
+    return f", in the {seconds(both_ns)} of {seconds(end_ns - begin_ns)} that both captures cover"
+
+
+def _way(compared: Comparison, *, has_network: bool) -> str:
+    both = compared.forth_ns, compared.back_ns
+    delays = f"{seconds(both[0][0])} there and {seconds(both[1][0])} back"
     missing = compared.lost_forth + compared.lost_back
     if missing:
         text = counted(missing, "segment was lost", "segments were lost")
         return f"{text} between the two ends, the others took {delays}"
-    worst = max(compared.forth_ns[1], compared.back_ns[1])
-    if is_late:
-        return f"Packets were late: they took {delays}, and up to {seconds(worst)}"
-    return f"The packets were not late ({delays}, at most {seconds(worst)}) and none was lost"
+    worst = seconds(max(largest for _, largest in both))
+    if any(largest - median >= PAUSE_NS for median, largest in both):
+        return f"Packets were late: they took {delays}, and up to {worst}"
+    if has_network:
+        return f"Packets were lost or late; those that both ends saw took {delays}, at most {worst}"
+    return f"The packets were not late ({delays}, at most {worst}) and none was lost"
 
 
 def _who(worst: str, by_side: dict[str, int]) -> str:

@@ -5,6 +5,7 @@ import numpy as np
 from kubelag.observe.capture.frames import Account, Ints
 from kubelag.observe.capture.progress import Progress
 from kubelag.observe.capture.segments import Segments
+from kubelag.observe.capture.standing import NEVER
 from kubelag.observe.capture.wanted import Trace
 
 _MAX_SEGMENTS = 1_000_000
@@ -18,12 +19,12 @@ class Tracing:
         self._account = account
         self._parts: list[tuple[Ints, ...]] = []
         self._room = _MAX_SEGMENTS
-        self._is_complete = True
+        self._until_ns = NEVER
 
     def add(self, chosen: Ints, rows: Segments, now: Progress) -> None:
         """Segments of one batch, by connection and then by time."""
         if len(chosen) > self._room:
-            self._is_complete = False
+            self._until_ns = min(self._until_ns, int(rows.ns[chosen].min()))
             self._account.note(f"For a comparison only its first {_MAX_SEGMENTS:,} segments count")
             chosen = chosen[: self._room]
         if len(chosen):
@@ -46,5 +47,5 @@ class Tracing:
             ns=ns[order],
             start=start[order],
             end=end[order],
-            is_complete=self._is_complete,
+            until_ns=self._until_ns,
         )

@@ -1,9 +1,13 @@
 """What is asked of a capture, and what is answered."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from kubelag.model.network import CaptureFile, Connection, Lookup, PathMessage
-from kubelag.observe.capture.frames import Flags, Ints
+
+# numpy takes 0.1 s to load, and who only begins a capture does not need it yet.
+if TYPE_CHECKING:
+    from kubelag.observe.capture.frames import Flags, Ints
 
 DNS_PORT = 53
 
@@ -31,24 +35,24 @@ class Identity:
     """Whether both SYNs were seen, so that offsets count from the connection's begin."""
     random: bytes = b""
     """The client's TLS random, empty where it was not captured."""
-    client_end: int = 0
-    """Offset after the last byte of the client's side."""
-    server_end: int = 0
+    client_acked: int = 0
+    """Offset up to which the server was seen to acknowledge the client."""
+    server_acked: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
     """Segments with payload, in order of connection and time; all columns are of one length."""
 
-    connection: Ints
+    connection: "Ints"
     """Index into the capture's connections."""
-    from_server: Flags
-    ns: Ints
-    start: Ints
+    from_server: "Flags"
+    ns: "Ints"
+    start: "Ints"
     """Offset of the first byte from the side's ISN."""
-    end: Ints
-    is_complete: bool
-    """False where the memory allowed for it was not enough; the first ones are here."""
+    end: "Ints"
+    until_ns: int
+    """All before it are here; later ones found no room."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,3 +67,5 @@ class CaptureSeen:
     identities: tuple[Identity, ...]
     """One for each connection."""
     trace: Trace
+    covered_ns: tuple[int, int]
+    """From when to when its packets were looked at."""
