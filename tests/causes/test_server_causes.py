@@ -22,6 +22,7 @@ SERVER_CAUSES = (AuthenticationSlow(), RequestsQueued(), StorageSlow())
 
 
 def own(purpose: str, took_ns: int, status: int = 200) -> OwnRequest:
+    """By a user whose requests go through a queue, and whose health checks do not."""
     server = OwnPhase(kind="server", took_ns=took_ns)
     return OwnRequest(
         purpose=purpose,
@@ -64,7 +65,7 @@ def slow_list(took_ns: int, **changes: object) -> Evidence:
         (
             slow_discovery(400 * MS, server_probes=probes(2, 400, 402, 401)),
             AuthenticationSlow(),
-            "400 ms to find out who kubectl 1.20.2's user is (the same request as nobody: 2.00 ms)",
+            "to find out who kubectl 1.20.2's user is, or what they may do (the same request as",
         ),
         (
             slow_discovery(400 * MS, server_probes=probes(2, 3, 402, 401)),
@@ -126,7 +127,9 @@ def test_a_quick_server_is_ruled_out_with_the_figures_of_the_probes(cause: Cause
 def test_one_slow_backend_is_not_the_server_in_general() -> None:
     healthy = path()
     slow = probe(hop="backend", backend="master2", answer_ns=1 * S)
-    seen = slow_list(S, path=path(behind=(healthy.behind[0], slow, healthy.behind[2])))
+    behind = (healthy.behind[0], slow, healthy.behind[2])
+    front = (healthy.front[0], probe(answer_ns=1 * S), healthy.front[2])
+    seen = slow_list(S, path=path(front=front, behind=behind))
     assert list(suspects(seen)) == ["backend_unwell"]
 
 
@@ -171,7 +174,7 @@ def test_a_failing_api_service_makes_a_warm_run_discover_everything() -> None:
     seen = rediscovery(requests=(*seen.requests, failing(MS)))
     judgement = judged(ApiServiceBroken(), seen)
     assert judgement.standing == "suspected"
-    assert "so everything is discovered again each time" in judgement.sentence
+    assert "so it is never cached and discovered again each time" in judgement.sentence
 
 
 def test_a_failing_api_service_costs_a_cold_run_nothing() -> None:
@@ -181,17 +184,39 @@ def test_a_failing_api_service_costs_a_cold_run_nothing() -> None:
     assert "this run did not wait for it" in judgement.sentence
 
 
-def test_an_empty_api_service_makes_a_warm_run_discover_everything() -> None:
-    note = ClientNote(kind="cache_skipped", at_ns=START, subject="no resources found")
-    judgement = judged(ApiServiceEmpty(), rediscovery(notes=(note,)))
-    assert judgement.standing == "suspected"
+EMPTY = ClientNote(
+    kind="cache_skipped", at_ns=START + S, subject="received empty response for: a.example.com/v1"
+)
+
+
+def test_an_empty_api_service_that_makes_a_warm_run_discover_everything_is_named() -> None:
+    seen = rediscovery(notes=(EMPTY, EMPTY))
+    assert list(suspects(seen)) == ["api_service_empty"]
+    judgement = judged(ApiServiceEmpty(), seen)
+    assert "the aggregated API a.example.com/v1 holds no resource" in judgement.sentence
     assert "60 requests" in judgement.sentence
-    silently = judged(ApiServiceEmpty(), rediscovery())
-    assert silently.standing == "suspected"
-    assert silently.facts == ()
-    meant = rediscovery(command=("kubectl", "api-resources"))
+    assert judgement.advice[0].commands[0] == "kubectl get apiservice v1.a.example.com"
+    meant = rediscovery(notes=(EMPTY,), command=("kubectl", "api-resources"))
     assert judged(ApiServiceEmpty(), meant).standing == "ruled_out"
-    assert judged(ApiServiceEmpty(), rediscovery(cold=True)).standing == "ruled_out"
+    cold = rediscovery(notes=(EMPTY,), cold=True)
+    assert judged(ApiServiceEmpty(), cold).standing == "ruled_out"
+
+
+def test_an_old_client_that_asks_for_one_list_again_names_it_by_what_it_asked_last() -> None:
+    """Up to 1.25 the line has no name, and a warm run asks for nothing else."""
+    note = ClientNote(kind="cache_skipped", at_ns=START + 501 * MS, subject="no resources found")
+    seen = rediscovery(
+        requests=(request("/apis/a.example.com/v1", 0, 500 * MS), request(NODES, 510 * MS, MS)),
+        notes=(note,),
+        cold=False,
+    )
+    assert "API a.example.com/v1 holds" in judged(ApiServiceEmpty(), seen).sentence
+
+
+def test_discovery_of_what_the_cache_had_accuses_no_api_without_a_word_of_the_client() -> None:
+    judgement = judged(ApiServiceEmpty(), rediscovery())
+    assert judgement.standing == "unknown"
+    assert "60 discovery requests were sent although" in judgement.sentence
 
 
 def test_pauses_that_the_server_asked_for_are_added_up() -> None:
@@ -216,9 +241,18 @@ def test_a_fallback_from_websockets_costs_the_refused_request() -> None:
             request("/api/v1/namespaces/default/pods/a/exec", 500 * MS, 300 * MS),
         ),
     )
+    assert sorted(suspects(seen)) == ["api_server_slow", "websocket_fallback"]
     judgement = judged(WebsocketFallback(), seen)
-    assert judgement.standing == "suspected"
-    assert judgement.high_ns == 500 * MS
+    assert judgement.low_ns == judgement.high_ns == 500 * MS
+
+
+def test_a_websocket_that_is_refused_late_is_not_a_slow_server() -> None:
+    note = ClientNote(kind="websocket_fallback", at_ns=START + 500 * MS, subject="bad handshake")
+    stream = "/api/v1/namespaces/default/pods/a/exec"
+    asked = (request(stream, 0, 500 * MS), request(stream, 500 * MS, 20 * MS))
+    assert list(suspects(evidence(550 * MS, notes=(note,), requests=asked))) == [
+        "websocket_fallback"
+    ]
 
 
 @pytest.mark.parametrize(

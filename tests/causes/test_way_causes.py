@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from asking import NODES, asked
 from evidence import (
     MS,
     SERVER,
@@ -12,8 +13,6 @@ from evidence import (
     burst,
     connection,
     evidence,
-    lookup,
-    name_probe,
     path,
     pause,
     probe,
@@ -31,11 +30,6 @@ from kubelag.causes.contract import Cause
 from kubelag.causes.http1_only import Http1Only
 from kubelag.causes.ipv6_unreachable import Ipv6Unreachable
 from kubelag.causes.large_packets_vanish import LargePacketsVanish
-from kubelag.causes.name_local_domain import NameLocalDomain
-from kubelag.causes.name_search_list import NameSearchList
-from kubelag.causes.name_server_dead import NameServerDead
-from kubelag.causes.name_server_slow import NameServerSlow
-from kubelag.causes.name_type_unanswered import NameTypeUnanswered
 from kubelag.causes.packet_loss import PacketLoss
 from kubelag.causes.proxy_slow import ProxySlow
 from kubelag.causes.round_trips_long import RoundTripsLong
@@ -44,103 +38,6 @@ from kubelag.causes.tls_slow import TlsSlow
 from kubelag.causes.virtual_address_moved import VirtualAddressMoved
 from kubelag.model.evidence import Evidence
 from kubelag.model.path import Neighbour
-
-NODES = "/api/v1/nodes?limit=500"
-
-
-def asked(took_ns: int, **changes: object) -> Evidence:
-    """One request that took so long, and what was seen of its way."""
-    return evidence(took_ns + 50 * MS, requests=(request(NODES, 0, took_ns),), **changes)
-
-
-DEAD_SERVER = asked(
-    5_020 * MS,
-    lookups=(
-        lookup(0, None),
-        lookup(MS, None, kind="AAAA"),
-        lookup(5 * S, 2 * MS, server="10.0.0.3:53"),
-    ),
-    connections=(connection(5_005 * MS, 40 * MS),),
-    path=path(
-        names=(
-            name_probe("A", code="timeout", took_ns=5 * S),
-            name_probe("A", server="10.0.0.3:53"),
-        )
-    ),
-)
-SLOW_SERVER = asked(
-    1_220 * MS,
-    lookups=(lookup(0, 1_200 * MS), lookup(0, 1_200 * MS, kind="AAAA")),
-    connections=(connection(1_201 * MS, 40 * MS),),
-)
-NO_AAAA = asked(
-    10_020 * MS,
-    lookups=(
-        lookup(0, MS),
-        lookup(0, None, kind="AAAA"),
-        lookup(5 * S, MS),
-        lookup(5 * S, None, kind="AAAA"),
-    ),
-    connections=(connection(10 * S, 40 * MS),),
-)
-SEARCHED = asked(
-    1_230 * MS,
-    lookups=(
-        *(
-            lookup(n * 300 * MS, 300 * MS, name=f"api.example.com.d{n}.test", code="NXDOMAIN")
-            for n in range(4)
-        ),
-        lookup(1_200 * MS, MS),
-    ),
-    connections=(connection(1_205 * MS, 40 * MS),),
-)
-LOCAL = replace(SLOW_SERVER, path=path(host="master.local"))
-
-
-@pytest.mark.parametrize(
-    ("seen", "cause", "component", "waited_ns"),
-    [
-        (DEAD_SERVER, NameServerDead(), "10.0.0.2:53", 5 * S),
-        (SLOW_SERVER, NameServerSlow(), "10.0.0.2:53", 1_200 * MS),
-        (NO_AAAA, NameTypeUnanswered(), "AAAA", 10 * S),
-        (SEARCHED, NameSearchList(), "4 names that do not exist", 1_200 * MS),
-        (LOCAL, NameLocalDomain(), ".local", 1_200 * MS),
-    ],
-    ids=lambda value: getattr(value, "id", None),
-)
-def test_of_all_causes_only_the_right_one_is_suspected_for_slow_names(
-    seen: Evidence, cause: Cause, component: str, waited_ns: int
-) -> None:
-    found = suspects(seen)
-    assert list(found) == [cause.id]
-    assert component in found[cause.id].sentence
-    assert found[cause.id].low_ns == pytest.approx(waited_ns, rel=0.05)
-    assert found[cause.id].experiments == ("address_literal",)
-
-
-@pytest.mark.parametrize(
-    "cause",
-    [NameServerDead(), NameServerSlow(), NameTypeUnanswered(), NameSearchList()],
-    ids=lambda cause: cause.id,
-)
-def test_quick_names_are_ruled_out_with_their_figure(cause: Cause) -> None:
-    seen = asked(20 * MS, lookups=(lookup(0, 2 * MS), lookup(0, 3 * MS, kind="AAAA")))
-    judgement = judged(cause, seen)
-    assert judgement.standing == "ruled_out"
-    assert judgement.sentence == "2 questions to name servers, the slowest took 3.00 ms"
-
-
-def test_an_address_asks_no_name_server() -> None:
-    judgement = judged(NameServerSlow(), asked(20 * MS, path=path(is_literal=True)))
-    assert judgement.sentence == "the server is given as an address, so no name server was asked"
-
-
-def test_names_that_nobody_watched_are_unknown() -> None:
-    blind = without("capture", "syscalls", "sockets", why="no permission")
-    judgement = judged(NameServerSlow(), asked(2 * S, looks=blind))
-    assert judgement.standing == "unknown"
-    assert judgement.missing
-
 
 DEAD, ALIVE = "192.0.2.1:6443", SERVER
 DEAD_ADDRESS = asked(
@@ -374,7 +271,7 @@ def test_a_bad_backend_that_this_run_did_not_meet_is_only_told() -> None:
     judgement = judged(BackendUnwell(), asked(20 * MS, path=bad))
     assert judgement.standing == "ruled_out"
     assert "master3" in judgement.sentence
-    assert "did not wait for it" in judgement.sentence
+    assert "did not meet it" in judgement.sentence
 
 
 def test_healthy_backends_are_ruled_out_with_their_figures() -> None:

@@ -16,7 +16,7 @@ import yaml
 from program import MEMORY_PLACES, Done, Program, script
 
 pytestmark = pytest.mark.real
-PLUGIN_S = 1.5
+PLUGIN_S = 0.5
 URL_PASSWORD = "planted-url-password"
 PLANTED = {
     "the environment": "planted-in-the-environment",

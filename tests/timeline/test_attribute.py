@@ -13,7 +13,14 @@ from kubelag.timeline.sampled import Amount
 END_NS = 10_000
 
 _FACTORS = st.sampled_from(
-    [factors.CACHE_FSYNC, factors.CACHE_FILES, factors.DISCOVERY, factors.TARGET, factors.WRAPPER]
+    [
+        factors.CACHE_FSYNC,
+        factors.CACHE_FILES,
+        factors.DISCOVERY,
+        factors.TARGET,
+        factors.TRANSFER,
+        factors.WRAPPER,
+    ]
 )
 _SAMPLED = st.sampled_from(
     [factors.CPU_THROTTLED, factors.MEMORY_STALL, factors.RUN_QUEUE, factors.CLIENT_CPU]
@@ -109,6 +116,15 @@ def test_being_stopped_by_a_quota_outranks_a_request_in_flight() -> None:
     assert result.share(factors.CPU_THROTTLED).critical_ns == 800
     assert result.share(factors.CPU_THROTTLED).exclusive_ns == 0
     assert result.share(factors.TARGET).critical_ns == 200
+
+
+def test_a_client_that_queues_makes_no_packet_late() -> None:
+    """Threads that take turns on few processors while a full line delivers cost nothing."""
+    queued = Amount(factor=factors.RUN_QUEUE, start_ns=0, end_ns=1_000, amount_ns=800)
+    on_wire = [span(factors.TRANSFER, 0, 900), span(factors.TARGET, 900, 950)]
+    result = divide(on_wire, [queued], 0, 1_000)
+    assert result.share(factors.TRANSFER).critical_ns == 900
+    assert result.share(factors.RUN_QUEUE).critical_ns == 100
 
 
 def test_a_run_without_events_is_wholly_unexplained() -> None:

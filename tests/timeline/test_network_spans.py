@@ -66,6 +66,31 @@ def test_each_question_and_answer_costs_a_round_trip() -> None:
     assert (factors.TARGET, 300, 450) in found
 
 
+def test_what_comes_sooner_than_a_round_trip_is_no_answer() -> None:
+    """The client lets the server send on while it sends: that is no question."""
+    streamed = connection(
+        0,
+        S,
+        hello_ns=None,
+        secured_ns=None,
+        rtt_ns=100 * MS,
+        syn_ns=None,
+        bursts=(
+            burst("client", 0),
+            burst("server", 100 * MS),
+            *(
+                one
+                for n in range(5)
+                for one in (
+                    burst("client", (101 + 10 * n) * MS, 35),
+                    burst("server", (106 + 10 * n) * MS),
+                )
+            ),
+        ),
+    )
+    assert told(connection_spans(streamed)) == [(factors.ROUND_TRIPS, 0, 100)]
+
+
 def test_where_nobody_saw_who_spoke_a_request_goes_there_and_back_once() -> None:
     made = START + 50 * MS
     far = connection(0, S, established_ns=made, hello_ns=None, secured_ns=None, rtt_ns=50 * MS)

@@ -30,13 +30,9 @@ from kubelag.model.evidence import Request
 from kubelag.model.remedy import Advice
 from kubelag.model.units import counted, seconds, share_of
 from kubelag.model.verdict import Fact, Judgement, Source
-from kubelag.timeline.factors import CLIENT_CPU, DISCOVERY, RUN_QUEUE, TARGET
+from kubelag.timeline.factors import DISCOVERY, TARGET
 
 ID = "api_server_slow"
-
-# A client that computes longer than this share of its waiting is not slow for the server's sake
-# alone, and leaving the requests out would prove nothing about the server. Arbitrary.
-_WORK_RATIO = 0.25
 
 _SOURCES = (
     Source(
@@ -75,7 +71,7 @@ class ApiServerSlow:
             return unknown(ID, "the client's log names no request", ("debug_log: no request",))
         waited_ns = case.critical_ns(DISCOVERY, TARGET)
         # One slow answer among many quick ones is as slow; the median would hide it.
-        if story.part != "general":
+        if story.part not in {"general", "either"}:
             told = (
                 f"{counted(len(answers), 'request')}, {seconds(typical_ns)} each (median), "
                 f"{seconds(waited_ns)} of waiting in all"
@@ -92,6 +88,7 @@ class ApiServerSlow:
 
 
 def _suspected(case: Case, count: int, typical_ns: int, waited_ns: int) -> Judgement:
+    removal = server_facts.without_requests(case)
     return Judgement(
         cause=ID,
         standing="suspected",
@@ -100,25 +97,18 @@ def _suspected(case: Case, count: int, typical_ns: int, waited_ns: int) -> Judge
             f"{counted(count, 'request')}; {case.client} waits for the answers {seconds(waited_ns)}"
         ),
         factors=(DISCOVERY, TARGET),
-        low_ns=case.exclusive_ns(DISCOVERY),
-        high_ns=_high_ns(case),
+        low_ns=removal.low_ns,
+        high_ns=removal.high_ns,
         arithmetic=(
             f"{seconds(waited_ns)} of waiting / {seconds(typical_ns)} a request = "
             f"{waited_ns / typical_ns:.1f} answers waited for in series"
         ),
         facts=(_waited(case, waited_ns), *_waited_by_own_client(case)),
-        experiments=("request_bare",),
+        experiments=removal.experiments,
         supporting=("own_client",),
         advice=(_ADVICE,),
         sources=_SOURCES,
     )
-
-
-def _high_ns(case: Case) -> int:
-    """The waiting, with the work that goes with the answers when they are not asked for."""
-    waiting_ns = case.union_ns(DISCOVERY)
-    work_ns = case.union_ns(CLIENT_CPU, RUN_QUEUE)
-    return waiting_ns + min(work_ns, int(_WORK_RATIO * waiting_ns))
 
 
 def _one_slow_answer(case: Case, slowest: Request, took_ns: int, waited_ns: int) -> Judgement:

@@ -60,12 +60,14 @@ class ApiServiceBroken:
         slowest_ns = max(
             ns for one, ns in answer_times_ns(case.evidence) if _is_of(one.url, broken)
         )
-        is_hanging = slowest_ns >= server_facts.SLOW_REQUEST_NS
-        if not case.is_waited_for(DISCOVERY) or not (is_hanging or server_facts.rediscovers(case)):
+        hanging_ns = _hanging_ns(case, broken)
+        is_hanging = case.is_notable(hanging_ns)
+        rediscovers = server_facts.rediscovers(case)
+        if not case.is_waited_for(DISCOVERY) or not (is_hanging or rediscovers):
             told = f"{', '.join(broken)} failed, after {seconds(slowest_ns)}"
             return innocent(ID, f"{told}, and this run did not wait for it", DISCOVERY)
-        waited_ns = case.critical_ns(DISCOVERY)
-        why = "" if is_hanging else ", so everything is discovered again each time"
+        waited_ns = case.critical_ns(DISCOVERY) if rediscovers else hanging_ns
+        why = "" if is_hanging else ", so it is never cached and discovered again each time"
         return Judgement(
             cause=ID,
             standing="suspected",
@@ -74,7 +76,7 @@ class ApiServiceBroken:
                 f"{case.client} waited {seconds(waited_ns)} for discovery"
             ),
             factors=(DISCOVERY,),
-            low_ns=case.exclusive_ns(DISCOVERY),
+            low_ns=min(case.exclusive_ns(DISCOVERY), waited_ns),
             high_ns=case.union_ns(DISCOVERY),
             arithmetic=_arithmetic(case, broken),
             facts=tuple(_facts(case, broken)),
@@ -82,6 +84,15 @@ class ApiServiceBroken:
             advice=(_advice(broken[0]),),
             sources=_SOURCES,
         )
+
+
+def _hanging_ns(case: Case, broken: tuple[str, ...]) -> int:
+    """How much of the critical path their own requests are; others may be slower beside them."""
+    return sum(
+        span.end_ns - span.start_ns
+        for span in case.attribution.path
+        if span.factor == DISCOVERY and _is_of(span.what, broken)
+    )
 
 
 def _is_of(url: str, groups: tuple[str, ...]) -> bool:
@@ -106,8 +117,7 @@ def _facts(case: Case, broken: tuple[str, ...]) -> list[Fact]:
 
 
 def _advice(group_version: str) -> Advice:
-    group, _, version = group_version.partition("/")
-    name = f"{version}.{group}"
+    name = server_facts.api_service_of(group_version)
     return Advice(
         id="repair-the-api-service",
         summary=f"repair the server behind the APIService {name}, or delete the APIService",

@@ -6,8 +6,9 @@ What it is
     missing entry makes every command discover everything again.
 
 How it is told apart
-    Everything is discovered although the cache was filled, and no group-version failed. Up to
-    kubectl 1.25 the log says that an empty one was not cached; later ones say nothing.
+    Lists of resources are fetched although the cache was filled, no group-version failed, and the
+    log says of one that there was nothing in it to cache: from kubectl 1.27 on by its name, up to
+    1.25 right after its answer. Without such a line something else is missing from the cache.
 
 What it costs
     A whole discovery with every command (against a server without usable aggregated discovery).
@@ -29,12 +30,6 @@ from kubelag.timeline.spans import is_discovery
 
 ID = "api_service_empty"
 
-_EMPTY = "no resources found"
-_ADVICE = Advice(
-    id="fill-or-drop-the-api-service",
-    summary="give the extension something to serve, or delete its APIService",
-    commands=("kubectl get apiservices",),
-)
 _SOURCES = (
     Source(
         title="keda#6694: an empty external metrics API makes every kubectl slow",
@@ -55,31 +50,48 @@ class ApiServiceEmpty:
             return unknown(ID, "what the client cached was not seen", missing)
         asked = sum(is_discovery(request.url) for request in case.evidence.requests)
         broken = server_facts.broken_groups(case.evidence.requests)
-        if broken or not (server_facts.rediscovers(case) and case.is_waited_for(DISCOVERY)):
-            told = counted(asked, "discovery request")
+        told = counted(asked, "discovery request")
+        if broken or not server_facts.rediscovers(case):
             return innocent(ID, f"{told}, none for what the cache already had", DISCOVERY)
+        if not case.is_waited_for(DISCOVERY):
+            return innocent(ID, f"{told}, and this run did not wait for them", DISCOVERY)
+        empty = server_facts.empty_groups(case.evidence)
+        if not empty:
+            missing = ("debug_log: the client named nothing that it does not keep",)
+            return unknown(ID, f"why {told} were sent although the cache was filled", missing)
         waited_ns = case.critical_ns(DISCOVERY)
         return Judgement(
             cause=ID,
             standing="suspected",
             sentence=(
-                f"an aggregated API holds no resource, so {case.client} discovers everything again "
-                f"each time: {counted(asked, 'request')}, {seconds(waited_ns)} of waiting"
+                f"{_named(empty)} no resource, so {case.client} discovers again each time: "
+                f"{counted(asked, 'request')}, {seconds(waited_ns)} of waiting"
             ),
             factors=(DISCOVERY,),
             low_ns=case.exclusive_ns(DISCOVERY),
             high_ns=case.union_ns(DISCOVERY),
             arithmetic=f"{counted(asked, 'discovery request')} although the cache was filled",
-            facts=tuple(_facts(case)),
+            facts=(_fact(empty),),
             experiments=("discovery_stubbed",),
-            advice=(_ADVICE,),
+            advice=(_advice(empty[0]),),
             sources=_SOURCES,
         )
 
 
-def _facts(case: Case) -> list[Fact]:
-    """Up to kubectl 1.25 the log says that something was not cached."""
-    skipped = [note for note in case.evidence.notes if note.kind == "cache_skipped"]
-    if not any(_EMPTY in note.subject for note in skipped):
-        return []
-    return [Fact(text=f"the client skipped caching: {_EMPTY}", observer="debug_log")]
+def _named(empty: tuple[str, ...]) -> str:
+    many = len(empty) > 1
+    return f"the aggregated API{'s' * many} {', '.join(empty)} {'hold' if many else 'holds'}"
+
+
+def _fact(empty: tuple[str, ...]) -> Fact:
+    text = f"the client had nothing to cache of {', '.join(empty)}"
+    return Fact(text=text, observer="debug_log")
+
+
+def _advice(group_version: str) -> Advice:
+    name = server_facts.api_service_of(group_version)
+    return Advice(
+        id="fill-or-drop-the-api-service",
+        summary=f"give the extension behind {name} something to serve, or delete the APIService",
+        commands=(f"kubectl get apiservice {name}", f"kubectl describe apiservice {name}"),
+    )

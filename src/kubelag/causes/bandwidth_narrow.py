@@ -5,7 +5,8 @@ What it is
 
 How it is told apart
     The connection receives at an even rate without a pause, for long, and the kernel's round trip
-    rises meanwhile, since the queue before the narrow part fills up.
+    rises meanwhile, since the queue before the narrow part fills up, or packets get lost there. A
+    server that sends no faster does neither; where nobody saw that, neither is accused.
 
 What it costs
     The bytes received divided by what the line carries.
@@ -19,12 +20,12 @@ Sources
 """
 
 from kubelag.causes import way_facts
-from kubelag.causes.contract import Case, innocent, unknown
+from kubelag.causes.contract import Case, could_not_look, innocent, unknown
 from kubelag.model.remedy import Advice
 from kubelag.model.units import seconds
 from kubelag.model.verdict import Fact, Judgement, Source
 from kubelag.timeline.factors import ROUND_TRIPS, TRANSFER
-from kubelag.timeline.transfer import Transfer, transfers
+from kubelag.timeline.transfer import Transfer, has_crowded, transfers
 
 ID = "bandwidth_narrow"
 
@@ -43,6 +44,7 @@ _SOURCES = (
         url="https://github.com/kubernetes/kubernetes/issues/112296",
     ),
 )
+_UNSEEN = ("sockets: the round trip while it received, which rises before a full line",)
 
 
 class BandwidthNarrow:
@@ -56,9 +58,17 @@ class BandwidthNarrow:
         if missing := way_facts.unseen(case):
             return unknown(ID, "how fast answers arrived was not seen", missing)
         full = [one for each in way_facts.connections(case) for one in transfers(each)]
+        if not full and _has_queued_unseen(case):
+            missing = could_not_look(case, ["capture"]) or _UNSEEN
+            return unknown(
+                ID, "packets queued on the way, and when the line was full is not known", missing
+            )
         if not full or not case.is_waited_for(TRANSFER):
             return innocent(ID, _received(case), TRANSFER)
         widest = max(full, key=lambda one: one.received_bytes)
+        if not _has_crowded(case, widest):
+            even = f"answers arrived evenly, {widest.bits_per_s / _MEGA:.2f} Mbit/s"
+            return unknown(ID, f"{even}: the line's doing, or the server's", _UNSEEN)
         waited_ns = case.critical_ns(TRANSFER)
         total = sum(one.received_bytes for one in full)
         return Judgement(
@@ -76,6 +86,20 @@ class BandwidthNarrow:
             advice=(_ADVICE,),
             sources=_SOURCES,
         )
+
+
+def _has_crowded(case: Case, widest: Transfer) -> bool:
+    """Whether packets queued before the line or got lost, as they do before a full one."""
+    return any(has_crowded(one, widest.bits_per_s) for one in way_facts.connections(case))
+
+
+def _has_queued_unseen(case: Case) -> bool:
+    """Whether the round trip rose on a connection of which nobody saw when it received."""
+    return any(
+        has_crowded(one, one.received_bytes * 8e9 / max(1, one.last_ns - one.first_ns))
+        for one in way_facts.connections(case)
+        if not one.bursts and one.seen_by == "sockets"
+    )
 
 
 def _arithmetic(widest: Transfer, total: int) -> str:

@@ -42,6 +42,7 @@ _SOURCES = (
         title="RFC 6298: TCP's retransmission timer", url="https://www.rfc-editor.org/rfc/rfc6298"
     ),
 )
+_SIZES = ("path: no other size of segments was tried by kubelag's own connections",)
 
 
 class PacketLoss:
@@ -71,6 +72,8 @@ class PacketLoss:
             return innocent(ID, f"{told}: a connection died, which is another cause", LOSS)
         if way_facts.lost_when_large(case.evidence.path):
             return innocent(ID, f"{told}: large ones alone, which is another cause", LOSS)
+        if way_facts.is_size_untold(case):
+            return unknown(ID, f"{told}, and whether only large ones get lost is not known", _SIZES)
         waited_ns = case.critical_ns(LOSS)
         return Judgement(
             cause=ID,

@@ -57,7 +57,7 @@ class RequestsQueued:
             sentence=_sentence,
             advice=_ADVICE,
             sources=_SOURCES,
-            experiments=("request_bare",),
+            is_removable=True,
         )
         return judge_server(case, words)
 

@@ -9,23 +9,30 @@ store. Whatever cannot be told apart stays the API server's in general.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from kubelag.causes import way_facts
 from kubelag.causes.contract import Case, median_ns
-from kubelag.model.evidence import OwnRequest, Request
-from kubelag.timeline.factors import DISCOVERY, TARGET
+from kubelag.model.evidence import Evidence, OwnRequest, Request
+from kubelag.timeline.factors import CLIENT_CPU, DISCOVERY, RUN_QUEUE, TARGET
 from kubelag.timeline.spans import answer_times_ns, is_discovery
 
-Part = Literal["none", "backend", "group", "authentication", "queue", "storage", "general"]
+Part = Literal[
+    "none", "client", "backend", "group", "authentication", "queue", "either", "storage", "general"
+]
+"""`either`: authentication or the queue."""
 
 # A healthy API server answers discovery and small reads in single-digit milliseconds (measured on
 # the lab's real one); 100 ms for the median request is arbitrary, ten times that.
 SLOW_REQUEST_NS = 100_000_000
 _ERRORS = range(500, 600)
-# Two requests (/api and /apis) are made by a client that looks whether its cache is still right;
-# more of them mean that the documents themselves were fetched again.
-_LOOKING_ONLY = 2
+# A client that computes longer than this share of its waiting is not slow for the server's sake
+# alone, and leaving the requests out would prove nothing about the server. Arbitrary.
+_WORK_RATIO = 0.25
+# A client's log rounds to milliseconds.
+SLACK_NS = 2_000_000
+_BARE = "request_bare"
+_EMPTY, _NAMED_EMPTY = "no resources found", "received empty response for:"
 # These ask the server by default, whatever the cache holds (`--cached` is false).
 _ALWAYS_DISCOVER = frozenset({"api-resources", "api-versions"})
 # /apis/GROUP/VERSION
@@ -39,7 +46,8 @@ class ServerStory:
 
     part: Part
     answers: tuple[tuple[Request, int], ...] = ()
-    """Each request with how long its answer was waited for."""
+    """Each request with how long its answer was waited for, without what tells nothing of the
+    server: a WebSocket that was refused, a watch."""
     typical_ns: int = 0
     """The median of those."""
     probes: tuple[OwnRequest, ...] = ()
@@ -49,9 +57,27 @@ class ServerStory:
         return _probe_ns(self.probes, purpose)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    """What an experiment takes away, and what that should save."""
+
+    low_ns: int
+    high_ns: int
+    experiments: tuple[str, ...] = ()
+    """None where nothing can be taken away; then it is the whole waiting that is told of."""
+
+
 def story(case: Case) -> ServerStory:
     """The one part of the server that took most of the time."""
-    answers = answer_times_ns(case.evidence)
+    refused = refused_upgrade(case.evidence)
+    # An answer that never came, since its connection broke, was not waited for.
+    answers = tuple(
+        (request, took_ns)
+        for request, took_ns in answer_times_ns(case.evidence)
+        if request is not refused
+        and (took_ns or request.status is not None)
+        and not _is_open_ended(request.url)
+    )
     probes = case.evidence.server_probes
     took = [took_ns for _, took_ns in answers]
     return ServerStory(
@@ -63,31 +89,85 @@ def story(case: Case) -> ServerStory:
 
 
 def broken_groups(requests: Sequence[Request]) -> tuple[str, ...]:
-    """Group-versions whose discovery failed on the server's side, each once, in order."""
-    failed = (
-        _group_version(request)
-        for request in requests
-        if request.status in _ERRORS and is_discovery(request.url)
-    )
-    return tuple(dict.fromkeys(name for name in failed if name))
+    """Aggregated group-versions that failed on the server's side, each once, in order.
+
+    None where others fail as well: then it is the server, or what stands before it. No group whose
+    name has no dot is aggregated (`apps`, `batch`).
+    """
+    failed = [request for request in requests if request.status in _ERRORS]
+    names = tuple(dict.fromkeys(name for one in failed if (name := _group_version(one))))
+    is_theirs = all(any(f"/apis/{name}" in one.url for name in names) for one in failed)
+    has_dots = all("." in name.partition("/")[0] for name in names)
+    return names if is_theirs and has_dots else ()
+
+
+def empty_groups(evidence: Evidence) -> tuple[str, ...]:
+    """Group-versions of which the client says that there was nothing to cache, each once.
+
+    From 1.27 on it names them (1.26 was not at hand); before, it says so right after the answer.
+    """
+    found = []
+    for note in evidence.notes:
+        if note.kind == "cache_skipped" and _NAMED_EMPTY in note.subject:
+            found.append(note.subject.partition(_NAMED_EMPTY)[2].strip())
+        elif note.kind == "cache_skipped" and _EMPTY in note.subject:
+            answered = (one for one in evidence.requests if one.end_ns <= note.at_ns + SLACK_NS)
+            last = max(answered, key=lambda one: one.end_ns, default=None)
+            found.append(_group_version(last) if last else "")
+    return tuple(dict.fromkeys(name for name in found if name))
 
 
 def rediscovers(case: Case) -> bool:
-    """Whether documents were fetched although the cache was filled."""
+    """Whether lists of resources were fetched although the cache was filled."""
     cache, command = case.evidence.cache, case.evidence.command
-    asked = sum(is_discovery(request.url) for request in case.evidence.requests)
     is_meant = bool(_ALWAYS_DISCOVER & set(command))
     is_warm = cache is not None and cache.state == "warm" and not case.evidence.cold
-    return is_warm and asked > _LOOKING_ONLY and not is_meant
+    return is_warm and not is_meant and any(map(_group_version, case.evidence.requests))
+
+
+def api_service_of(group_version: str) -> str:
+    """The name of the APIService that stands for `group/version`."""
+    group, _, version = group_version.partition("/")
+    return f"{version}.{group}"
+
+
+def refused_upgrade(evidence: Evidence) -> Request | None:
+    """The request in which the client asked for a WebSocket and got none."""
+    note = next((one for one in evidence.notes if one.kind == "websocket_fallback"), None)
+    if note is None:
+        return None
+    before = (one for one in evidence.requests if one.end_ns <= note.at_ns + SLACK_NS)
+    return max(before, key=lambda one: one.end_ns, default=None)
+
+
+def without_requests(case: Case) -> Removal:
+    """What can be left out of a command that waits for the server: all requests but its last.
+
+    The most that this saves is the waiting, with the work that goes with the answers.
+    """
+    factors = (DISCOVERY, TARGET)
+    if not case.is_waited_for(DISCOVERY):
+        return Removal(low_ns=case.exclusive_ns(*factors), high_ns=case.union_ns(*factors))
+    waiting_ns = case.union_ns(DISCOVERY)
+    work_ns = min(case.union_ns(CLIENT_CPU, RUN_QUEUE), int(_WORK_RATIO * waiting_ns))
+    return Removal(
+        experiments=(_BARE,),
+        low_ns=case.exclusive_ns(DISCOVERY),
+        high_ns=min(waiting_ns + work_ns, case.attribution.wall_ns),
+    )
 
 
 def _part(case: Case, answers: Sequence[tuple[Request, int]], probes: Sequence[OwnRequest]) -> Part:
     took = [took_ns for _, took_ns in answers]
     if max(took, default=0) < SLOW_REQUEST_NS or not case.is_waited_for(DISCOVERY, TARGET):
         return "none"
-    if any(bad.trouble == "slow" for bad in way_facts.bad_backends(case.evidence.path)):
+    if _is_unread(case):
+        return "client"
+    if _is_group_alone(answers):
+        return "group"
+    if any(bad.trouble == "slow" for bad in way_facts.met_backends(case)):
         return "backend"
-    if _is_group_alone(answers) or rediscovers(case):
+    if rediscovers(case) and _is_uncacheable(case.evidence):
         return "group"
     return _part_by_probes(answers, probes)
 
@@ -96,17 +176,56 @@ def _part_by_probes(answers: Sequence[tuple[Request, int]], probes: Sequence[Own
     health, as_user = _probe_ns(probes, "health"), _probe_ns(probes, "health_as_user")
     if health is None or health >= SLOW_REQUEST_NS or as_user is None:
         return "general"
-    if as_user >= SLOW_REQUEST_NS:
-        return "authentication"
     again, memory = _probe_ns(probes, "again"), _probe_ns(probes, "from_memory")
+    # A health check of a known user looks at the store; whoever asks in vain never gets so far.
+    is_health_alone = any(ns is not None and ns < SLOW_REQUEST_NS for ns in (again, memory))
+    if as_user >= SLOW_REQUEST_NS and not is_health_alone:
+        return "either" if _is_queued_alike(probes) else "authentication"
     if again is None or again < SLOW_REQUEST_NS:
         return "general"
     discovery = [ns for request, ns in answers if is_discovery(request.url)]
     if discovery and median_ns(discovery) >= SLOW_REQUEST_NS:
-        return "queue" if _has_queued(probes) else "general"
+        is_exempt_quick = as_user < SLOW_REQUEST_NS
+        return "queue" if is_exempt_quick and _has_queued(probes) else "general"
     if memory is not None and memory < min(SLOW_REQUEST_NS, _HALF * again):
         return "storage"
     return "general"
+
+
+def _is_uncacheable(evidence: Evidence) -> bool:
+    """Whether something is known that no client keeps, so that it asks again each time."""
+    return bool(broken_groups(evidence.requests) or empty_groups(evidence))
+
+
+def _is_queued_alike(probes: Sequence[OwnRequest]) -> bool:
+    """Whether a health check goes through the same queue as the request.
+
+    Servers before 1.22 exempt nobody's; then waiting for a turn looks like finding out who it is.
+    So it does for administrators, who never wait: no answer says which level is the exempt one.
+    """
+    levels = {one.purpose: one.priority_level for one in probes}
+    as_user = levels.get("health_as_user", "")
+    return bool(as_user) and as_user == levels.get("again", "")
+
+
+def _is_unread(case: Case) -> bool:
+    """Whether the client left unread what had come, for most of the time that it waited."""
+    unread_ns = sum(
+        pause.length_ns
+        for one in way_facts.connections(case)
+        if one.zero_windows
+        for pause in one.pauses
+        if pause.awaited == "client"
+    )
+    return unread_ns >= _HALF * case.critical_ns(DISCOVERY, TARGET)
+
+
+def _is_open_ended(url: str) -> bool:
+    """Whether an answer comes only when something happens: a watch, or a log that is followed."""
+    parts = urlsplit(url)
+    asked = parse_qs(parts.query)
+    wants = {*asked.get("watch", ()), *asked.get("follow", ())}
+    return bool(wants & {"1", "true"}) or "watch" in parts.path.split("/")
 
 
 def _has_queued(probes: Sequence[OwnRequest]) -> bool:
@@ -121,10 +240,9 @@ def _has_queued(probes: Sequence[OwnRequest]) -> bool:
 
 def _is_group_alone(answers: Sequence[tuple[Request, int]]) -> bool:
     """Whether most of the slow answers' time went into group-versions that failed."""
+    broken = broken_groups([request for request, _ in answers])
     slow = [(request, ns) for request, ns in answers if ns >= SLOW_REQUEST_NS]
-    failed = sum(
-        ns for request, ns in slow if request.status in _ERRORS and _group_version(request)
-    )
+    failed = sum(ns for request, ns in slow if _group_version(request) in broken)
     return failed > _HALF * sum(ns for _, ns in slow)
 
 

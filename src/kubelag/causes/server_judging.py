@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from kubelag.causes import server_facts
 from kubelag.causes.contract import Case, could_not_look, innocent, unknown
-from kubelag.causes.server_facts import Part, ServerStory
+from kubelag.causes.server_facts import Part, Removal, ServerStory
 from kubelag.model.remedy import Advice
 from kubelag.model.units import counted, seconds
 from kubelag.model.verdict import Fact, Judgement, Source
@@ -18,6 +18,8 @@ _NAMES = {
     "from_memory": "the same with resourceVersion=0",
 }
 
+_ALIKE = "a health check has the same priority level as the request, so that a queue looks the same"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerCause:
@@ -28,7 +30,8 @@ class ServerCause:
     sentence: Callable[[Case, ServerStory], str]
     advice: Advice
     sources: tuple[Source, ...]
-    experiments: tuple[str, ...] = ()
+    is_removable: bool = False
+    """Whether leaving requests out shows what this part costs."""
 
 
 def judge_server(case: Case, cause: ServerCause) -> Judgement:
@@ -38,6 +41,9 @@ def judge_server(case: Case, cause: ServerCause) -> Judgement:
     story = server_facts.story(case)
     if story.part == cause.part:
         return _suspected(case, cause, story)
+    if story.part == "either" and cause.part in {"authentication", "queue"}:
+        missing = (f"server_probes: {_ALIKE}",)
+        return unknown(cause.id, "whether it is authentication or a queue was not seen", missing)
     is_open = story.part == "general" and not story.probes
     if is_open and case.evidence.requests:
         missing = could_not_look(case, ["server_probes"])
@@ -48,22 +54,30 @@ def judge_server(case: Case, cause: ServerCause) -> Judgement:
 
 def _suspected(case: Case, cause: ServerCause, story: ServerStory) -> Judgement:
     factors = (DISCOVERY, TARGET)
+    removal = _removal(case, cause)
     return Judgement(
         cause=cause.id,
         standing="suspected",
         sentence=cause.sentence(case, story),
         factors=factors,
-        low_ns=case.exclusive_ns(*factors),
-        high_ns=case.union_ns(*factors),
+        low_ns=removal.low_ns,
+        high_ns=removal.high_ns,
         arithmetic=(
             f"{counted(len(story.answers), 'request')}, {seconds(story.typical_ns)} each (median), "
             f"{seconds(case.critical_ns(*factors))} of waiting"
         ),
         facts=tuple(probe_facts(story)),
-        experiments=cause.experiments,
+        experiments=removal.experiments,
         advice=(cause.advice,),
         sources=cause.sources,
     )
+
+
+def _removal(case: Case, cause: ServerCause) -> Removal:
+    if cause.is_removable:
+        return server_facts.without_requests(case)
+    factors = (DISCOVERY, TARGET)
+    return Removal(low_ns=case.exclusive_ns(*factors), high_ns=case.union_ns(*factors))
 
 
 def probe_facts(story: ServerStory) -> list[Fact]:

@@ -18,9 +18,11 @@ Sources
 """
 
 from kubelag.causes.contract import Case, could_not_look, innocent, unknown
+from kubelag.causes.server_facts import SLACK_NS
+from kubelag.model.evidence import ClientNote
 from kubelag.model.remedy import Advice
 from kubelag.model.units import counted, seconds
-from kubelag.model.verdict import Judgement, Source
+from kubelag.model.verdict import Fact, Judgement, Source
 from kubelag.timeline.factors import RETRY_AFTER
 from kubelag.timeline.spans import is_told_by_server
 
@@ -71,7 +73,16 @@ class ServerPushback:
             factors=(RETRY_AFTER,),
             low_ns=case.exclusive_ns(RETRY_AFTER),
             high_ns=case.union_ns(RETRY_AFTER),
+            facts=(_own_part(case, told[0]),),
             arithmetic=f"{len(told)} x {seconds(max(note.wait_ns for note in told))} at the most",
             advice=(_ADVICE,),
             sources=_SOURCES,
         )
+
+
+def _own_part(case: Case, note: ClientNote) -> Fact:
+    """A client that asks for much at once may have brought it on itself."""
+    told_ns = note.at_ns - note.wait_ns
+    own = sum(one.start_ns < told_ns <= one.end_ns + SLACK_NS for one in case.evidence.requests)
+    text = f"{counted(own, 'request')} of its own were in flight when it was first told so"
+    return Fact(text=text, observer="debug_log")

@@ -61,7 +61,7 @@ class TlsSlow:
         if not case.is_waited_for(TLS):
             return innocent(ID, _handshakes(case), TLS)
         path = case.evidence.path
-        if path and (way_facts.bad_backends(path) or way_facts.lost_when_large(path)):
+        if path and (way_facts.met_backends(case) or way_facts.lost_when_large(path)):
             return innocent(ID, f"{_handshakes(case)}: another cause explains them", TLS)
         own_ns = way_facts.handshake_ns(path.front) if path else None
         if own_ns is None or own_ns < NOTABLE_NS:

@@ -7,7 +7,8 @@ What it is
 
 How it is told apart
     Another card answers for the address than before, and connections that were in use then fell
-    silent or were reset.
+    silent or were reset: the client's log has requests that were never answered, and were when they
+    were asked again.
 
 What it costs
     About three advertisement intervals (3 s by default) until the address answers again, and a new
@@ -26,12 +27,11 @@ from kubelag.model.network import Connection
 from kubelag.model.remedy import Advice
 from kubelag.model.units import seconds
 from kubelag.model.verdict import Fact, Judgement, Source
-from kubelag.timeline.factors import DISCOVERY, LOSS, RETRY, TARGET
+from kubelag.timeline.factors import BROKEN, LOSS, RETRY, TARGET
 
 ID = "virtual_address_moved"
 
-_FACTORS = (LOSS, RETRY, DISCOVERY, TARGET)
-_BROKEN = frozenset({"server_reset", "client_reset", "open"})
+_FACTORS = (BROKEN, LOSS, RETRY)
 _ADVICE = Advice(
     id="steady-the-virtual-address",
     summary=(
@@ -63,30 +63,38 @@ class VirtualAddressMoved:
         if not moved:
             return innocent(ID, _steady(owners), TARGET)
         address, macs = next(iter(moved.items()))
-        hurt = [one for one in way_facts.connections(case) if _is_hurt(one, address)]
-        paused_ns = case.critical_ns(RETRY)
-        silent_ns = max((_last_silence_ns(one) for one in hurt), default=0)
-        waited_ns = min(silent_ns + paused_ns, case.attribution.wall_ns)
-        if not case.is_notable(waited_ns):
+        hurt = [one for one in way_facts.connections(case) if _is_hurt(one, address, macs)]
+        waited_ns = _lost_ns(case, hurt) + case.critical_ns(RETRY, LOSS)
+        if not hurt or not case.is_notable(waited_ns):
             return innocent(ID, f"{address} moved, and this run did not wait for it", TARGET)
-        return Judgement(
-            cause=ID,
-            standing="suspected",
-            sentence=(
-                f"the address {address} moved from {macs[0]} to {macs[-1]} while {case.client} "
-                f"used it; that took {seconds(waited_ns)}"
-            ),
-            factors=_FACTORS,
-            low_ns=waited_ns,
-            high_ns=min(waited_ns + case.critical_ns(LOSS), case.attribution.wall_ns),
-            arithmetic=(
-                f"{seconds(silent_ns)} of silence before the connection broke, "
-                f"{seconds(paused_ns)} until the client tried again"
-            ),
-            facts=tuple(_facts(hurt)),
-            advice=(_ADVICE,),
-            sources=_SOURCES,
-        )
+        return _suspected(case, address, macs, hurt)
+
+
+def _suspected(
+    case: Case, address: str, macs: tuple[str, ...], hurt: list[Connection]
+) -> Judgement:
+    lost_ns, paused_ns = _lost_ns(case, hurt), case.critical_ns(RETRY)
+    repeated_ns = case.critical_ns(LOSS)
+    repeated = f"{seconds(repeated_ns)} for packets sent again, " if repeated_ns else ""
+    waited_ns = lost_ns + paused_ns + repeated_ns
+    return Judgement(
+        cause=ID,
+        standing="suspected",
+        sentence=(
+            f"the address {address} moved from {macs[0]} to {macs[-1]} while {case.client} "
+            f"used it; that took {seconds(waited_ns)}"
+        ),
+        factors=_FACTORS,
+        low_ns=min(lost_ns + paused_ns, case.attribution.wall_ns),
+        high_ns=min(waited_ns, case.attribution.wall_ns),
+        arithmetic=(
+            f"{seconds(lost_ns)} of waiting on a connection that broke, {repeated}"
+            f"{seconds(paused_ns)} until the client tried again"
+        ),
+        facts=tuple(_facts(hurt)),
+        advice=(_ADVICE,),
+        sources=_SOURCES,
+    )
 
 
 def _steady(owners: dict[str, tuple[str, ...]]) -> str:
@@ -96,18 +104,32 @@ def _steady(owners: dict[str, tuple[str, ...]]) -> str:
     return ", ".join(f"{address} stayed at {macs[0]}" for address, macs in sorted(known.items()))
 
 
-def _is_hurt(connection: Connection, address: str) -> bool:
-    if connection.server.rpartition(":")[0] != address:
+def _is_hurt(connection: Connection, address: str, macs: tuple[str, ...]) -> bool:
+    """Whether it fell silent or was reset, and did not begin with the new owner already."""
+    if connection.server.rpartition(":")[0] != address or connection.macs[:1] == macs[-1:]:
         return False
-    return bool(connection.pauses) or connection.ending == "server_reset"
+    has_suffered = bool(connection.pauses) or connection.syns > 1
+    return has_suffered or connection.ending == "server_reset"
+
+
+def _lost_ns(case: Case, hurt: list[Connection]) -> int:
+    """How long answers were waited for that never came.
+
+    Where nobody read the client's log, the last silence before a connection broke stands for it.
+    """
+    if case.evidence.has_looked("debug_log"):
+        return case.critical_ns(BROKEN)
+    return max((_last_silence_ns(one) for one in hurt), default=0)
 
 
 def _last_silence_ns(connection: Connection) -> int:
     """How long nothing came before the connection broke; 0 where it did not."""
     waited = [pause for pause in connection.pauses if pause.awaited != "client"]
-    if not waited or connection.ending not in _BROKEN:
+    if not waited:
         return 0
-    return waited[-1].length_ns
+    is_unheard = bool(waited[-1].retransmissions) and not waited[-1].is_over
+    has_broken = is_unheard or connection.ending == "server_reset"
+    return waited[-1].length_ns if has_broken else 0
 
 
 def _facts(hurt: list[Connection]) -> list[Fact]:

@@ -11,9 +11,11 @@ from kubelag.model.attribution import Factor
 from kubelag.model.network import Connection, Pause, Stage
 from kubelag.model.path import AddressProbe, PathMap
 from kubelag.model.units import counted
+from kubelag.timeline.broken import lost_waits
 from kubelag.timeline.factors import CONNECT
 from kubelag.timeline.journeys import journeys, server_connections
 from kubelag.timeline.network_spans import journey_spans
+from kubelag.timeline.spans import answer_times_ns
 
 Trouble = Literal["refused", "silent", "slow"]
 
@@ -23,6 +25,10 @@ _LEAST_REPEATS = 4
 # A backend is slow where it takes this much longer than its brothers, and long enough to be felt.
 # Arbitrary: equal servers of the lab differ by less than two.
 _SLOWER_RATIO = 5.0
+# Who met a slow one waited about as long as kubelag's own probe did; arbitrary, half of that.
+_ALIKE = 0.5
+# Of the largest segment: what a tunnel on the way takes off is less than that. Arbitrary.
+_LARGE = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +110,17 @@ def deaths(case: Case) -> list[tuple[Connection, Pause]]:
             given_up = min((at for at in later if at > last.start_ns), default=last.end_ns)
             found.append((one, replace(last, end_ns=min(last.end_ns, given_up))))
     return found
+
+
+def broken(case: Case) -> tuple[Connection, ...]:
+    """Connections that broke before they had answered what was asked again and answered then."""
+    requests = case.evidence.requests
+    found = (
+        one.connection
+        for one in journeys(case.evidence)
+        if one.connection is not None and any(lost_waits(one, requests))
+    )
+    return tuple({(one.client, one.first_ns): one for one in found}.values())
 
 
 def failed_addresses(case: Case) -> tuple[FailedAddress, ...]:
@@ -191,6 +208,33 @@ def bad_backends(path: PathMap | None) -> tuple[BadBackend, ...]:
     return tuple(sorted(found, key=lambda one: -one.took_ns))
 
 
+def met_backends(case: Case) -> tuple[BadBackend, ...]:
+    """Those of the bad ones that this run can have met, as far as can be told."""
+    path, bad = case.evidence.path, bad_backends(case.evidence.path)
+    if path is None or not bad:
+        return ()
+    served = {one.backend for one in connections(case) if one.is_established}
+    is_known = bool(served) and "" not in served
+    slowest_ns = max((ns for _, ns in answer_times_ns(case.evidence)), default=None)
+    return tuple(
+        one
+        for one in bad
+        if (one.name in served or (not is_known and _is_passed_on_to(one.name, path)))
+        and (one.trouble != "slow" or slowest_ns is None or slowest_ns >= _ALIKE * one.took_ns)
+    )
+
+
+def _is_passed_on_to(name: str, path: PathMap) -> bool:
+    """Whether the balancer seems to send connections to a bad backend.
+
+    Kubelag's own went through it often enough to meet each one. Where all of them were quick, it is
+    left out, as it should be; where this one was met and was quick, it is well, and only the way to
+    it from here is not: a firewall lets nobody there but the balancer.
+    """
+    met = _probes_of(name, path.front) or path.front
+    return not met or any(one.error or _stalled(one) for one in met)
+
+
 def good_backends(path: PathMap | None) -> tuple[str, ...]:
     """Names of the backends that answered as they should, the quickest first."""
     if path is None:
@@ -228,6 +272,24 @@ def lost_when_large(path: PathMap | None) -> tuple[AddressProbe, AddressProbe] |
     every_usual = all(one.error or _stalled(one) for one in path.front)
     every_small = not any(one.error or _stalled(one) for one in path.small_front)
     return (path.front[0], path.small_front[0]) if every_usual and every_small else None
+
+
+def is_size_untold(case: Case) -> bool:
+    """Whether what got stuck may be lost for its size, and nobody tried another one."""
+    path = case.evidence.path
+    usual = path.front if path else ()
+    if (path and path.small_front) or any(not one.error and not _stalled(one) for one in usual):
+        return False
+    return any(_is_stuck(one) for one in connections(case))
+
+
+def _is_stuck(one: Connection) -> bool:
+    """Whether it ended while something was sent again in vain that may have been large."""
+    last = one.pauses[-1] if one.pauses else None
+    if last is None or last.is_over or not last.retransmissions:
+        return False
+    limit = one.segment_limit_bytes or one.largest_sent_again_bytes
+    return not one.largest_sent_again_bytes or one.largest_sent_again_bytes >= _LARGE * limit
 
 
 def handshake_ns(probes: Iterable[AddressProbe]) -> int | None:

@@ -18,7 +18,9 @@ Sources
     KEP-4006, kubernetes#119186, kubernetes#126231.
 """
 
+from kubelag.causes import server_facts
 from kubelag.causes.contract import Case, could_not_look, innocent, unknown
+from kubelag.model.evidence import Request
 from kubelag.model.remedy import Advice
 from kubelag.model.units import seconds
 from kubelag.model.verdict import Fact, Judgement, Source
@@ -56,9 +58,8 @@ class WebsocketFallback:
         fallen = [note for note in case.evidence.notes if note.kind == "websocket_fallback"]
         if not fallen:
             return innocent(ID, "the client did not fall back from WebSockets", TARGET)
-        refused_ns = fallen[0].at_ns
-        tried = [one for one in case.evidence.requests if one.end_ns <= refused_ns]
-        waited_ns = tried[-1].end_ns - tried[-1].start_ns if tried else 0
+        refused = server_facts.refused_upgrade(case.evidence)
+        waited_ns = _waited_ns(case, refused) if refused else 0
         told = f"WebSockets were refused and SPDY was tried, {seconds(waited_ns)} later"
         if not case.is_notable(waited_ns):
             return innocent(ID, told, TARGET)
@@ -66,11 +67,20 @@ class WebsocketFallback:
             cause=ID,
             standing="suspected",
             sentence=f"{told}: {case.client} asked twice",
-            factors=(TARGET,),
-            low_ns=0,
+            # One request of several that are waited for: the factor as a whole would say too much.
+            factors=(),
+            low_ns=waited_ns,
             high_ns=waited_ns,
             arithmetic=f"one refused request = {seconds(waited_ns)}",
             facts=(Fact(text=f"the client fell back: {fallen[0].subject}", observer="debug_log"),),
             advice=(_ADVICE,),
             sources=_SOURCES,
         )
+
+
+def _waited_ns(case: Case, request: Request) -> int:
+    """How much of the critical path went by while it was in flight."""
+    return sum(
+        max(0, min(span.end_ns, request.end_ns) - max(span.start_ns, request.start_ns))
+        for span in case.attribution.path
+    )

@@ -39,6 +39,8 @@ _TOLERANCE_CAP_RATIO = 0.10
 # seen in it is not what was measured. Arbitrary; a narrow watch costs a fifth at most, on a run of
 # 0.1 s (docs/performance.md).
 _NOT_REPRODUCED_RATIO = 0.50
+# Where they lack most of what a cause had cost, they did not meet it. Arbitrary.
+_MOST_RATIO = 0.50
 # A bend of the response by less than this share of what the doses added is none. Arbitrary.
 _BEND_RATIO = 0.10
 
@@ -66,10 +68,31 @@ def rule(judgement: Judgement, trial: Trial, wall_ns: int, critical_ns: int) -> 
     if isinstance(deciding, DoseResponse):
         return _rule_by_doses(deciding, judgement, trial, wall_ns)
     if deciding is None or deciding.estimate is None:
-        is_main = critical_ns >= MAIN_RATIO * wall_ns
-        reason = _why_unmeasured(judgement, trial)
-        return Ruling(verdict="likely" if is_main else "contributing", proof=None, reason=reason)
+        return _unproven(critical_ns, wall_ns, _why_unmeasured(judgement, trial))
+    base_ns = base_of(trial, wall_ns)
+    if _has_stayed_away(deciding.estimate, base_ns, wall_ns, critical_ns):
+        reason = f"not proven; the timed runs took {seconds(base_ns)}: they did not meet it"
+        return _unproven(critical_ns, wall_ns, reason)
     return _rule_by(deciding, deciding.estimate, judgement, trial, wall_ns)
+
+
+def _unproven(critical_ns: int, wall_ns: int, reason: str) -> Ruling:
+    """What the observed run alone says."""
+    is_main = critical_ns >= MAIN_RATIO * wall_ns
+    return Ruling(verdict="likely" if is_main else "contributing", proof=None, reason=reason)
+
+
+def _has_stayed_away(estimate: Estimate, base_ns: int, wall_ns: int, critical_ns: int) -> bool:
+    """Whether nothing could be removed, since what the observed run met did not come again.
+
+    One bad server behind a balancer is met by every n-th run only. Then most timed runs lack what
+    the cause had cost, and that removing it saves nothing of theirs says nothing about it; the few
+    that did meet it make the interval wide, and no median.
+    """
+    lacking_ns = wall_ns - base_ns
+    is_another_run = lacking_ns > _NOT_REPRODUCED_RATIO * base_ns
+    has_saved = estimate.saving_ns >= PROVEN_RATIO * base_ns
+    return is_another_run and not has_saved and lacking_ns >= _MOST_RATIO * critical_ns > 0
 
 
 def deciding_of(judgement: Judgement, trial: Trial) -> Experiment | None:

@@ -17,6 +17,7 @@ _WAY = (
     factors.PROXY,
     factors.TLS,
     factors.LOSS,
+    factors.BROKEN,
     factors.ROUND_TRIPS,
     factors.TRANSFER,
 )

@@ -12,6 +12,7 @@ from kubelag.timeline.sampled import Amount, amounts_of
 from kubelag.timeline.spans import spans_of
 
 _HOLD_UP = (factors.CPU_THROTTLED, factors.MEMORY_STALL, factors.RUN_QUEUE)
+_NOT_HELD_UP = factors.ON_THE_WIRE | set(_HOLD_UP)
 
 
 @dataclass(slots=True)
@@ -140,10 +141,10 @@ def _lay_over(cell: _Cell, sampled: dict[Factor, int], union: Counter[Factor]) -
 
 
 def _take(cell: _Cell, wanted_ns: int) -> tuple[int, int]:
-    """Take time from the gap first, then evenly from what was traced; (taken, from the gap)."""
+    """Take time from the gap first, then evenly from what was held up; (taken, from the gap)."""
     from_gap_ns = min(wanted_ns, cell.gap_ns)
     cell.gap_ns -= from_gap_ns
-    traced = {f: ns for f, ns in cell.critical.items() if f not in _HOLD_UP and ns > 0}
+    traced = {f: ns for f, ns in cell.critical.items() if f not in _NOT_HELD_UP and ns > 0}
     total_ns = sum(traced.values())
     from_traced_ns = min(wanted_ns - from_gap_ns, total_ns)
     taken_ns = from_gap_ns

@@ -16,6 +16,7 @@ CONNECT: Final = "connect"
 PROXY: Final = "proxy"
 TLS: Final = "tls"
 LOSS: Final = "packet_loss"
+BROKEN: Final = "broken_connections"
 ROUND_TRIPS: Final = "round_trips"
 TRANSFER: Final = "transfer"
 DISCOVERY: Final = "discovery_requests"
@@ -41,6 +42,7 @@ TITLES: Final[dict[Factor, str]] = {
     PROXY: "waiting for the proxy",
     TLS: "TLS handshakes",
     LOSS: "waiting for lost packets to be sent again",
+    BROKEN: "waiting on connections that had broken",
     ROUND_TRIPS: "packets on their way there and back",
     TRANSFER: "receiving as fast as the line allows",
     DISCOVERY: "waiting for discovery answers",
@@ -61,6 +63,10 @@ BEFORE_REQUESTS: Final = frozenset({CREDENTIAL_PLUGIN, DNS})
 """What the client's log counts into a request's milliseconds although it came before sending
 (causes.md section 2): carved out of every request and blamed on the holder in full. What a
 request's own connection spent is carved out of that request alone."""
+
+ON_THE_WIRE: Final = frozenset({LOSS, BROKEN, ROUND_TRIPS, TRANSFER})
+"""Packets need their time whether or not the client runs meanwhile: what stops it or makes it queue
+for a processor takes nothing from these."""
 
 LOCK_HOLDERS: Final = frozenset({CACHE_FSYNC, CACHE_FILES})
 """What may hold the cache's lock while a request waits for it; the log cannot tell, so such an

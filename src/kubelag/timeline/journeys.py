@@ -123,6 +123,9 @@ class _Spoken:
 
 def _carrier(request: Request, alive: Iterable[_Spoken]) -> Connection | None:
     able = [one for one in alive if one.carries(request)]
+    if request.status is None:  # no answer: then it is the one that came to its end
+        ended = (one.connection for one in able)
+        return min(ended, key=lambda one: abs(one.last_ns - request.end_ns), default=None)
     best = min(able, key=lambda one: one.distance_ns(request.end_ns), default=None)
     return best.connection if best else None
 

@@ -11,10 +11,14 @@ from dataclasses import replace
 from itertools import pairwise
 
 from kubelag.model.attribution import Factor, Span
-from kubelag.model.network import Connection
+from kubelag.model.network import Burst, Connection
 from kubelag.timeline import factors
 from kubelag.timeline.journeys import Journey
 from kubelag.timeline.transfer import transfers
+
+# The round trip is that of the first packet, which may have waited for the neighbour's address; an
+# answer may so seem to come earlier than it can. Arbitrary.
+_LEAST_TRIP_RATIO = 0.5
 
 
 def journey_spans(journey: Journey) -> tuple[Span, ...]:
@@ -93,10 +97,26 @@ def _round_trips(connection: Connection) -> Iterator[Span]:
     if connection.syn_ns is not None and connection.established_ns is not None:
         end_ns = min(connection.syn_ns + connection.rtt_ns, connection.established_ns)
         yield from _span(factors.ROUND_TRIPS, connection.syn_ns, end_ns, connection)
-    for said, answered in pairwise(connection.bursts):
-        if said.sender == "client" and answered.sender == "server":
-            end_ns = min(said.start_ns + connection.rtt_ns, answered.start_ns)
-            yield from _span(factors.ROUND_TRIPS, said.start_ns, end_ns, connection)
+    for begin_ns, answered_ns in _exchanges(connection.bursts, connection.rtt_ns):
+        end_ns = min(begin_ns + connection.rtt_ns, answered_ns)
+        yield from _span(factors.ROUND_TRIPS, begin_ns, end_ns, connection)
+
+
+def _exchanges(bursts: Sequence[Burst], rtt_ns: int) -> Iterator[tuple[int, int]]:
+    """When the client asked, as late as may be, and when the server began to answer that.
+
+    What comes much sooner than a round trip is no answer: the server was still at the one before,
+    and the client acknowledged that.
+    """
+    said_ns: list[int] = []
+    for burst in bursts:
+        if burst.sender == "client":
+            said_ns.append(burst.start_ns)
+            continue
+        heard = [at_ns for at_ns in said_ns if burst.start_ns - at_ns >= _LEAST_TRIP_RATIO * rtt_ns]
+        if heard:
+            yield heard[-1], burst.start_ns
+        said_ns = []
 
 
 def _first_round_trip(journey: Journey) -> Sequence[Span]:

@@ -1,6 +1,6 @@
 """Turns events into spans: which factor was in the way, from when to when."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 from kubelag.model.attribution import Factor, Span
 from kubelag.model.evidence import CacheDirectory, ClientNote, Evidence, Process, Request, Syscall
 from kubelag.timeline import factors
-from kubelag.timeline.journeys import journeys, server_connections
+from kubelag.timeline.broken import lost_waits
+from kubelag.timeline.journeys import Journey, journeys, server_connections
 from kubelag.timeline.lookups import lookup_spans
 from kubelag.timeline.network_spans import carve, connection_spans, journey_spans
 
@@ -91,8 +92,9 @@ def _asked(evidence: Evidence) -> Iterator[_Asked]:
     before = [span for span in _held_spans(evidence) if span.factor in factors.BEFORE_REQUESTS]
     for journey in journeys(evidence):
         request = journey.request
-        pieces = tuple(carve(_request_span(request), before))
-        way = journey_spans(journey)
+        pieces = tuple(carve(_request_span(request), _come_before(journey, before)))
+        lost = tuple(lost_waits(journey, evidence.requests))
+        way = (*lost, *(part for span in journey_spans(journey) for part in carve(span, lost)))
         yield _Asked(
             request=request,
             waiting=tuple(part for piece in pieces for part in carve(piece, way)),
@@ -102,6 +104,20 @@ def _asked(evidence: Evidence) -> Iterator[_Asked]:
                 if (part := _cut(span, request.start_ns, request.end_ns)) is not None
             ),
         )
+
+
+def _come_before(journey: Journey, held: Sequence[Span]) -> Iterator[Span]:
+    """What held a request up before it was sent.
+
+    A name is looked up before its connection is dialled: what is asked later, or is still open
+    then, is for somebody else.
+    """
+    connection = journey.connection
+    for span in held:
+        if connection is None or span.factor != factors.DNS:
+            yield span
+        elif part := _cut(span, span.start_ns, connection.syn_ns or connection.first_ns):
+            yield part
 
 
 def _other_connections(evidence: Evidence) -> Iterator[Span]:
