@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from evidence import MS, START, S, cache, evidence, path, probe, request, without
+from evidence import MS, START, S, cache, connection, evidence, path, probe, request, without
 from judging import judged, suspects
 from kubelag.causes.api_server_slow import ApiServerSlow
 from kubelag.causes.api_service_broken import ApiServiceBroken
@@ -122,6 +122,17 @@ def test_a_quick_server_is_ruled_out_with_the_figures_of_the_probes(cause: Cause
     assert judgement.standing == "ruled_out"
     assert "the slowest waited 5.00 ms" in judgement.sentence
     assert "/livez as nobody 2.00 ms" in judgement.sentence
+
+
+def test_the_way_to_a_far_server_is_not_its_authenticators_time() -> None:
+    """Kubelag's own requests go the same way, there and back."""
+    far = evidence(
+        3 * S,
+        requests=(request(NODES, 0, 2_900 * MS),),
+        connections=(connection(0, 2_950 * MS, established_ns=START + 150 * MS, rtt_ns=150 * MS),),
+        server_probes=probes(150, 151, 152, 152),
+    )
+    assert judged(AuthenticationSlow(), far).standing == "ruled_out"
 
 
 def test_one_slow_backend_is_not_the_server_in_general() -> None:

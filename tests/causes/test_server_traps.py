@@ -253,3 +253,19 @@ def test_the_first_answer_alone_being_slow_is_told_of_as_one() -> None:
     judgement = judged(ApiServerSlow(), evidence(1_100 * MS, requests=asked))
     assert judgement.sentence.startswith("one answer of the API server, GET https://")
     assert judgement.experiments == ()
+
+
+def test_where_packets_queued_and_nobody_saw_when_it_is_no_slow_server() -> None:
+    narrow = connection(
+        0,
+        3 * S,
+        seen_by="sockets",
+        received_bytes=400_000,
+        rtt_ns=MS,
+        rtt_smoothed_ns=300 * MS,
+    )
+    seen = evidence(3 * S, requests=(request(NODES, 5 * MS, 2_900 * MS),), connections=(narrow,))
+    judgement = judged(ApiServerSlow(), seen)
+    assert (judgement.standing, suspects(seen)) == ("unknown", {})
+    late = replace(narrow, received_bytes=40_000, rtt_smoothed_ns=41 * MS)
+    assert list(suspects(replace(seen, connections=(late,)))) == ["api_server_slow"]

@@ -3,11 +3,13 @@
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from evidence import MS, START, S, burst, connection, evidence, pause, request, unanswered
 from kubelag.model.evidence import Evidence
+from kubelag.model.network import Burst
 from kubelag.timeline import factors
 from kubelag.timeline.attribute import attribute
 from kubelag.timeline.network_spans import connection_spans
@@ -89,6 +91,41 @@ def test_what_comes_sooner_than_a_round_trip_is_no_answer() -> None:
         ),
     )
     assert told(connection_spans(streamed)) == [(factors.ROUND_TRIPS, 0, 100)]
+
+
+def trips_of(*said: Burst) -> list[tuple[str, int, int]]:
+    far = connection(
+        0, 2 * S, hello_ns=None, secured_ns=None, rtt_ns=100 * MS, syn_ns=None, bursts=said
+    )
+    return [one for one in told(connection_spans(far)) if one[0] == factors.ROUND_TRIPS]
+
+
+def test_a_long_answer_waits_a_round_trip_after_each_full_window() -> None:
+    found = trips_of(
+        burst("client", 0),
+        burst("server", 100 * MS, 14_480),
+        burst("server", 202 * MS, 28_960),
+        burst("server", 304 * MS, 20_000),
+    )
+    assert found == [
+        (factors.ROUND_TRIPS, 0, 100),
+        (factors.ROUND_TRIPS, 100, 202),
+        (factors.ROUND_TRIPS, 202, 304),
+    ]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        [burst("server", 100 * MS, 3_000), burst("server", 202 * MS, 3_000)],
+        [burst("server", 100 * MS, 14_480), burst("server", 350 * MS, 3_000)],
+        [burst("server", (100 + 20 * n) * MS, 4_344) for n in range(30)],
+    ],
+    ids=["less than a window", "later than a trip", "as it is made"],
+)
+def test_a_server_that_says_little_at_a_time_is_not_far(said: list[Burst]) -> None:
+    found = trips_of(burst("client", 0), *said)
+    assert found == [(factors.ROUND_TRIPS, 0, 100)]
 
 
 def test_where_nobody_saw_who_spoke_a_request_goes_there_and_back_once() -> None:

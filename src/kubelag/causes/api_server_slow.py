@@ -23,7 +23,7 @@ Sources
 
 from operator import itemgetter
 
-from kubelag.causes import server_facts
+from kubelag.causes import server_facts, way_facts
 from kubelag.causes.contract import Case, could_not_look, innocent, unknown
 from kubelag.causes.server_facts import SLOW_REQUEST_NS
 from kubelag.model.evidence import Request
@@ -81,6 +81,9 @@ class ApiServerSlow:
         if case.is_held_up:
             missing = (f"debug_log: the client itself was held up for {seconds(case.held_up_ns)}",)
             return unknown(ID, "whether the server or the held-up client was slow", missing)
+        if way_facts.has_queued_unseen(case):
+            missing = could_not_look(case, ["capture"])
+            return unknown(ID, "packets queued on the way: the server's time is not known", missing)
         if typical_ns < SLOW_REQUEST_NS:
             slowest, slowest_ns = max(answers, key=itemgetter(1))
             return _one_slow_answer(case, slowest, slowest_ns, waited_ns)

@@ -58,7 +58,7 @@ class BandwidthNarrow:
         if missing := way_facts.unseen(case):
             return unknown(ID, "how fast answers arrived was not seen", missing)
         full = [one for each in way_facts.connections(case) for one in transfers(each)]
-        if not full and _has_queued_unseen(case):
+        if not full and way_facts.has_queued_unseen(case):
             missing = could_not_look(case, ["capture"]) or _UNSEEN
             return unknown(
                 ID, "packets queued on the way, and when the line was full is not known", missing
@@ -91,15 +91,6 @@ class BandwidthNarrow:
 def _has_crowded(case: Case, widest: Transfer) -> bool:
     """Whether packets queued before the line or got lost, as they do before a full one."""
     return any(has_crowded(one, widest.bits_per_s) for one in way_facts.connections(case))
-
-
-def _has_queued_unseen(case: Case) -> bool:
-    """Whether the round trip rose on a connection of which nobody saw when it received."""
-    return any(
-        has_crowded(one, one.received_bytes * 8e9 / max(1, one.last_ns - one.first_ns))
-        for one in way_facts.connections(case)
-        if not one.bursts and one.seen_by == "sockets"
-    )
 
 
 def _arithmetic(widest: Transfer, total: int) -> str:

@@ -81,7 +81,7 @@ def story(case: Case) -> ServerStory:
     probes = case.evidence.server_probes
     took = [took_ns for _, took_ns in answers]
     return ServerStory(
-        part=_part(case, answers, probes),
+        part=_part(case, answers),
         answers=answers,
         typical_ns=median_ns(took),
         probes=probes,
@@ -157,7 +157,7 @@ def without_requests(case: Case) -> Removal:
     )
 
 
-def _part(case: Case, answers: Sequence[tuple[Request, int]], probes: Sequence[OwnRequest]) -> Part:
+def _part(case: Case, answers: Sequence[tuple[Request, int]]) -> Part:
     took = [took_ns for _, took_ns in answers]
     if max(took, default=0) < SLOW_REQUEST_NS or not case.is_waited_for(DISCOVERY, TARGET):
         return "none"
@@ -169,14 +169,15 @@ def _part(case: Case, answers: Sequence[tuple[Request, int]], probes: Sequence[O
         return "backend"
     if rediscovers(case) and _is_uncacheable(case.evidence):
         return "group"
-    return _part_by_probes(answers, probes)
+    return _part_by_probes(case, answers)
 
 
-def _part_by_probes(answers: Sequence[tuple[Request, int]], probes: Sequence[OwnRequest]) -> Part:
-    health, as_user = _probe_ns(probes, "health"), _probe_ns(probes, "health_as_user")
+def _part_by_probes(case: Case, answers: Sequence[tuple[Request, int]]) -> Part:
+    probes = case.evidence.server_probes
+    health, as_user = _server_ns(case, "health"), _server_ns(case, "health_as_user")
     if health is None or health >= SLOW_REQUEST_NS or as_user is None:
         return "general"
-    again, memory = _probe_ns(probes, "again"), _probe_ns(probes, "from_memory")
+    again, memory = _server_ns(case, "again"), _server_ns(case, "from_memory")
     # A health check of a known user looks at the store; whoever asks in vain never gets so far.
     is_health_alone = any(ns is not None and ns < SLOW_REQUEST_NS for ns in (again, memory))
     if as_user >= SLOW_REQUEST_NS and not is_health_alone:
@@ -258,3 +259,9 @@ def _group_version(request: Request) -> str:
 def _probe_ns(probes: Sequence[OwnRequest], purpose: str) -> int | None:
     known = (one.spent_ns("server") for one in probes if one.purpose == purpose and one.status)
     return min(known, default=None)
+
+
+def _server_ns(case: Case, purpose: str) -> int | None:
+    """The same without the round trip, as the answers are told: a far server is not a slow one."""
+    took_ns = _probe_ns(case.evidence.server_probes, purpose)
+    return None if took_ns is None else max(0, took_ns - (way_facts.round_trip_ns(case) or 0))

@@ -16,6 +16,7 @@ from kubelag.timeline.factors import CONNECT
 from kubelag.timeline.journeys import journeys, server_connections
 from kubelag.timeline.network_spans import journey_spans
 from kubelag.timeline.spans import answer_times_ns
+from kubelag.timeline.transfer import has_queued
 
 Trouble = Literal["refused", "silent", "slow"]
 
@@ -27,6 +28,8 @@ _LEAST_REPEATS = 4
 _SLOWER_RATIO = 5.0
 # Who met a slow one waited about as long as kubelag's own probe did; arbitrary, half of that.
 _ALIKE = 0.5
+# A server that has nothing to say yet acknowledges that late: TCP_DELACK_MIN, include/net/tcp.h.
+_LATE_ACK_NS = 40_000_000
 # Of the largest segment: what a tunnel on the way takes off is less than that. Arbitrary.
 _LARGE = 0.5
 
@@ -304,6 +307,15 @@ def round_trip_ns(case: Case) -> int | None:
     path = case.evidence.path
     own = [one.rtt_ns for one in path.front if one.rtt_ns is not None] if path else []
     return min(seen or own, default=None)
+
+
+def has_queued_unseen(case: Case) -> bool:
+    """Whether the round trip rose on a connection of which nobody saw when it received."""
+    return any(
+        has_queued(one, one.received_bytes * 8e9 / max(1, one.last_ns - one.first_ns), _LATE_ACK_NS)
+        for one in connections(case)
+        if not one.bursts and one.seen_by == "sockets"
+    )
 
 
 def _stalled(probe: AddressProbe) -> bool:

@@ -19,6 +19,15 @@ from kubelag.timeline.transfer import transfers
 # The round trip is that of the first packet, which may have waited for the neighbour's address; an
 # answer may so seem to come earlier than it can. Arbitrary.
 _LEAST_TRIP_RATIO = 0.5
+# A fresh connection may send ten segments before it hears of them (RFC 6928), and one more for each
+# that was acknowledged. Half of that counts as all of it, and a flight begins a round trip after
+# the one before, with a silence in between that is none of the sender's own; these four are
+# arbitrary.
+_FIRST_WINDOW_BYTES = 14_600
+_FULL_RATIO = 0.5
+_LATEST_TRIP_RATIO = 1.25
+_SILENCE_RATIO = 0.1
+_UNUSUAL_RATIO = 2.0
 
 
 def journey_spans(journey: Journey) -> tuple[Span, ...]:
@@ -91,7 +100,7 @@ def _full_line(connection: Connection) -> Iterator[Span]:
 
 
 def _round_trips(connection: Connection) -> Iterator[Span]:
-    """One for connecting, and one wherever the server answers what the client has said."""
+    """For connecting, wherever the server answers, and before it may go on with a long answer."""
     if connection.rtt_ns is None:
         return
     if connection.syn_ns is not None and connection.established_ns is not None:
@@ -99,6 +108,8 @@ def _round_trips(connection: Connection) -> Iterator[Span]:
         yield from _span(factors.ROUND_TRIPS, connection.syn_ns, end_ns, connection)
     for begin_ns, answered_ns in _exchanges(connection.bursts, connection.rtt_ns):
         end_ns = min(begin_ns + connection.rtt_ns, answered_ns)
+        yield from _span(factors.ROUND_TRIPS, begin_ns, end_ns, connection)
+    for begin_ns, end_ns in _flights(connection.bursts, connection.rtt_ns):
         yield from _span(factors.ROUND_TRIPS, begin_ns, end_ns, connection)
 
 
@@ -117,6 +128,43 @@ def _exchanges(bursts: Sequence[Burst], rtt_ns: int) -> Iterator[tuple[int, int]
         if heard:
             yield heard[-1], burst.start_ns
         said_ns = []
+
+
+def _flights(bursts: Sequence[Burst], rtt_ns: int) -> Iterator[tuple[int, int]]:
+    """From where a window's worth of an answer began to where the server could send the next.
+
+    TCP lets it send that much and then wait for word of it, which takes a round trip; a server that
+    is slow itself keeps no such time.
+    """
+    answers = {answered_ns for _, answered_ns in _exchanges(bursts, rtt_ns)}
+    flight: list[Burst] = []
+    window = _FIRST_WINDOW_BYTES
+    for burst in bursts:
+        if burst.sender == "client":
+            continue
+        is_answer = burst.start_ns in answers
+        if flight and not is_answer and _had_to_wait(flight, window, burst.start_ns, rtt_ns):
+            yield flight[0].start_ns, burst.start_ns
+        if flight and (is_answer or burst.start_ns - flight[0].start_ns >= rtt_ns):
+            window += _size(flight)
+            flight = []
+        flight.append(burst)
+
+
+def _had_to_wait(flight: Sequence[Burst], window: int, next_ns: int, rtt_ns: int) -> bool:
+    """Whether the next one came a round trip after this one, and after an unusual silence."""
+    took_ns = next_ns - flight[0].start_ns
+    silent_ns = next_ns - flight[-1].end_ns
+    usual_ns = max((later.start_ns - one.end_ns for one, later in pairwise(flight)), default=0)
+    return (
+        _size(flight) >= _FULL_RATIO * window
+        and rtt_ns <= took_ns <= _LATEST_TRIP_RATIO * rtt_ns
+        and silent_ns >= max(_SILENCE_RATIO * rtt_ns, _UNUSUAL_RATIO * usual_ns)
+    )
+
+
+def _size(flight: Iterable[Burst]) -> int:
+    return sum(one.payload_bytes for one in flight)
 
 
 def _first_round_trip(journey: Journey) -> Sequence[Span]:

@@ -59,7 +59,17 @@ def has_crowded(connection: Connection, bits_per_s: float) -> bool | None:
         return True
     if connection.rtt_ns is None or connection.rtt_smoothed_ns is None:
         return None
-    risen_ns = connection.rtt_smoothed_ns - connection.rtt_ns
+    return has_queued(connection, bits_per_s)
+
+
+def has_queued(connection: Connection, bits_per_s: float, slack_ns: int = 0) -> bool:
+    """Whether the round trip rose by more than the slack and what a queue before that line makes.
+
+    False where it was not seen.
+    """
+    if connection.rtt_ns is None or connection.rtt_smoothed_ns is None:
+        return False
+    risen_ns = connection.rtt_smoothed_ns - connection.rtt_ns - slack_ns
     return risen_ns * bits_per_s >= _QUEUED_BYTES * 8e9
 
 
