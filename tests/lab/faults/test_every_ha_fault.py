@@ -86,11 +86,12 @@ SHOWN = {
     "long_way": r"time=(8|9|1\d)\d(\.\d)? ms",
     "narrow_line": SECONDS + "[2-9]",
     "mtu_black_hole": r" 0% packet loss[\s\S]* 100% packet loss",
-    "connection_forgotten": r"timer:\(on",
+    "vip_failover": r"10\.75\.0\.10 dev \S+ lladdr (\S+)[\s\S]*10\.75\.0\.10 dev \S+ lladdr (?!\1)",
+    "connection_forgotten": r"^ESTAB .*:8443 ",
     "websocket_refused": "the lab lets no WebSocket through",
 }
-"""What the command prints that a user is told to type. Left out: that of `vip_failover` takes half
-a minute, and that of `dns_aaaa_dropped` 15 s, since the C library is more patient than Go."""
+"""What the command prints that a user is told to type. Left out: that of `dns_aaaa_dropped` takes
+15 s, since the C library is more patient than Go."""
 TIMES = {"packet_loss": 3}
 """Chance spares a run now and then."""
 

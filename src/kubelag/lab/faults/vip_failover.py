@@ -32,8 +32,9 @@ class VipFailover:
     id = "vip_failover"
     expected = ("virtual_address_moved", "connection_died")
     how_to_see = (
-        "kubelag lab exec -- sh -c "
-        f"'kubectl get pods -A --chunk-size={CHUNK} >/dev/null; ip neigh', twice"
+        f"kubelag lab exec -- env {' '.join(f'{name}={value}' for name, value in CHECKED.items())} "
+        f"sh -c 'for n in 1 2; do kubectl get pods -A --chunk-size={CHUNK} >/dev/null; "
+        "ip neigh; done'"
     )
 
     def component(self, ha: HaLab) -> tuple[str, ...]:
