@@ -34,7 +34,7 @@ class VipFailover:
     how_to_see = (
         f"kubelag lab exec -- env {' '.join(f'{name}={value}' for name, value in CHECKED.items())} "
         f"sh -c 'for n in 1 2; do kubectl get pods -A --chunk-size={CHUNK} >/dev/null; "
-        "ip neigh; done'"
+        "sleep 3; ip neigh; done'"
     )
 
     def component(self, ha: HaLab) -> tuple[str, ...]:
