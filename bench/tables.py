@@ -17,6 +17,7 @@ BENCHES = {
     "observers": "What watching costs",
     "incident": "The incident",
     "ha": "The HA lab: every fault named, with its component and its share",
+    "road": "What watching the way to the server costs",
     "capture": "Packet captures",
     "client": "The client",
     "adapters": "Other Python clients, with kubectl's cache",

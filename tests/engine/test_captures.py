@@ -1,5 +1,7 @@
 """Captures that the user brings: joined to the run that they are of, or alone."""
 
+import os
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -128,7 +130,8 @@ def test_questions_of_the_run_stay(tmp_path: Path) -> None:
 def test_two_captures_are_compared(tmp_path: Path) -> None:
     found = with_captures(run(), Files(near=near(tmp_path), far=far(tmp_path, 3600.0)))
     assert found.comparison is not None
-    assert found.comparison.sentence.endswith("the client was silent for 2.10 s")
+    assert "the client was silent for 2.10 s" in found.comparison.sentence
+    assert found.comparison.sentence.endswith(", in the 2.10 s of 3.00 s that both captures cover")
     assert found.comparison.offset_ns == pytest.approx(-3600 * S, abs=S // 1000)
     assert [one.name for one in found.captures] == ["near.pcap", "far.pcap"]
 
@@ -221,3 +224,30 @@ def test_a_look_is_there_once(tmp_path: Path) -> None:
     names = [look.observer for look in found.looks]
     assert len(names) == len(set(names))
     assert isinstance(found.looks[0], Look)
+
+
+@pytest.fixture
+def ordinary() -> Iterator[None]:
+    """Root may read everything, so for once we are not."""
+    was_root = os.geteuid() == 0
+    if was_root:
+        os.seteuid(65534)
+    yield
+    if was_root:
+        os.seteuid(0)
+
+
+@pytest.mark.parametrize("name", ["near.pcap", "closed/near.pcap"])
+def test_what_an_ordinary_user_may_not_read_is_one_sentence(
+    tmp_path: Path, name: str, request: pytest.FixtureRequest
+) -> None:
+    source = tmp_path / name
+    source.parent.mkdir(exist_ok=True)
+    source.write_bytes(b"")
+    source.chmod(0)
+    if source.parent != tmp_path:
+        source.parent.chmod(0)
+        request.addfinalizer(lambda: source.parent.chmod(0o700))
+    request.getfixturevalue("ordinary")
+    with pytest.raises(CaptureError, match=rf"You may not read the capture .*{name}"):
+        evidence_of(Files(near=source))

@@ -157,3 +157,22 @@ def test_the_order_in_which_bundles_are_given_changes_nothing(
     ) < len(walls_ms)
     assert {m.wall_s for m in one.machines} == {wall / 1e3 for wall in walls_ms}
     assert START > 0
+
+
+def test_another_cluster_is_told() -> None:
+    good = quick("good")
+    elsewhere = tuple(
+        replace(one, url=one.url.replace("127.0.0.1:6443", "b.example:8443"))
+        for one in good.requests
+    )
+    found = compared(good, replace(on("other", good), requests=elsewhere))
+    assert found.warnings == (
+        "the API servers are not the same: good asked 127.0.0.1:6443, other asked b.example:8443",
+    )
+    assert found.headline == "All are alike: 900 ms"
+
+
+def test_where_no_request_was_seen_the_way_tells_the_server() -> None:
+    good = replace(quick("good"), requests=())
+    elsewhere = replace(on("other", good), path=path(host="b.example", port=8443))
+    assert "other asked b.example:8443" in compared(good, elsewhere).warnings[0]

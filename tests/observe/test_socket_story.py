@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kubelag.model.network import Connection
-from kubelag.observe import socket_story
+from kubelag.observe import socket_samples
 from kubelag.observe.sock_diag import Socket, TcpInfo
-from kubelag.observe.socket_story import History, Roles, Sample, connection_of, lookup_of
+from kubelag.observe.socket_samples import History, Roles, Sample
+from kubelag.observe.socket_story import connection_of, lookup_of
 
 MS = 1_000_000
 ROLES = Roles()
@@ -124,6 +125,37 @@ def test_a_handshake_has_its_three_moments() -> None:
     )
     assert (one.hello_ns, one.server_hello_ns, one.secured_ns) == (8 * MS, 14 * MS, 23 * MS)
     assert one.pauses == ()
+
+
+def test_a_handshake_between_two_looks_has_an_end_and_took_nobody_knows_how_long() -> None:
+    one = story(
+        sample(8),
+        secured(16, last_data_sent_ms=1, last_data_recv_ms=2),
+        secured(24, bytes_sent=800),
+    )
+    assert (one.hello_ns, one.secured_ns, one.tls_ns) == (None, 15 * MS, None)
+
+
+def test_a_late_look_does_not_make_the_handshake_longer() -> None:
+    waiting = {"bytes_sent": 300, "data_segs_out": 1}
+    asked = {"bytes_sent": 700, "data_segs_out": 4, "bytes_received": 3000}
+    quick = story(sample(8, **waiting), sample(48, 8, **asked, last_data_sent_ms=5))
+    assert (quick.secured_ns, quick.tls_ns) == (8 * MS, None)
+    slow = story(
+        sample(8, **waiting),
+        sample(1500, 1492, **waiting, last_data_sent_ms=1492, unacked=1),
+        sample(1540, 1500, **asked),
+    )
+    assert slow.tls_ns == 1492 * MS
+
+
+def test_a_hello_of_two_segments_is_no_end_of_the_handshake() -> None:
+    one = story(
+        sample(8, bytes_sent=1700, data_segs_out=2, last_data_sent_ms=0),
+        sample(16, bytes_sent=1700, data_segs_out=2, bytes_received=2000, last_data_sent_ms=8),
+        sample(24, bytes_sent=2000, data_segs_out=3, bytes_received=2000, last_data_recv_ms=8),
+    )
+    assert one.tls_ns == 16 * MS
 
 
 def test_a_server_that_lets_the_hello_wait_is_slow_in_tls() -> None:
@@ -263,7 +295,7 @@ def test_looks_that_tell_nothing_new_are_not_kept() -> None:
 
 
 def test_a_story_without_end_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(socket_story, "MAX_SAMPLES", 5)
+    monkeypatch.setattr(socket_samples, "MAX_SAMPLES", 5)
     one = history(*(hello(at, bytes_sent=at) for at in range(8, 800, 8)))
     assert (len(one.samples), connection_of(one, ROLES).sent_bytes) == (5, 792)
 

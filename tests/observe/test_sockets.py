@@ -22,7 +22,7 @@ from kubelag.model.network import Connection, Lookup
 from kubelag.model.path import Neighbour
 from kubelag.observe import sockets
 from kubelag.observe.sock_diag import SocketListError
-from kubelag.observe.socket_story import Roles
+from kubelag.observe.socket_samples import Roles
 from kubelag.observe.sockets import SocketWatcher
 
 MS = 1_000_000
@@ -129,6 +129,26 @@ def test_each_silence_is_laid_at_the_door_of_who_was_silent(listener: socket.soc
     assert seen[0].look.state == "looked"
 
 
+def test_what_was_closed_long_before_the_last_look_is_no_silence(listener: socket.socket) -> None:
+    port = port_of(listener)
+    with (
+        child(CLIENT, "127.0.0.1", str(port)) as process,
+        watching(lambda: (process.pid,), port) as seen,
+    ):
+        with accept(listener) as link:
+            for _ in range(2):
+                link.recv(65536)
+                link.sendall(b"answer" * 100)
+                wait(0.03)
+                tell(process)
+            process.wait(DEADLINE_S)
+        wait(0.4)
+    (one,) = seen[0].connections
+    assert one.ending == "client_fin"
+    assert one.pauses == ()
+    assert one.last_ns - one.first_ns < 400 * MS
+
+
 def test_another_programs_connection_to_the_same_port_is_left_out(listener: socket.socket) -> None:
     port = port_of(listener)
     with (
@@ -211,6 +231,50 @@ def test_where_the_kernel_refuses_it_could_not_look(monkeypatch: pytest.MonkeyPa
         pass
     assert seen[0].look.state == "could_not_look"
     assert seen[0].look.how == "the kernel does not list sockets (error 1)"
+
+
+@pytest.mark.parametrize("refuses", ["udp", "neighbours"])
+def test_connections_are_seen_where_the_kernel_refuses_the_rest(
+    monkeypatch: pytest.MonkeyPatch, listener: socket.socket, refuses: str
+) -> None:
+    class Refusing(sockets._Kernel):
+        def ask(self, family: int, protocol: Any, *rest: Any) -> Iterator[Any]:
+            if protocol == refuses:
+                raise SocketListError("refused")
+            return super().ask(family, protocol, *rest)
+
+    def neighbours(*_: object) -> tuple[Neighbour, ...]:
+        if refuses == "neighbours":
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+        return ()
+
+    monkeypatch.setattr(sockets, "_Kernel", Refusing)
+    monkeypatch.setattr(sockets, "read_neighbours", neighbours)
+    with (
+        child(CLIENT, "127.0.0.1", str(port_of(listener))) as process,
+        watching(lambda: (process.pid,), port_of(listener)) as seen,
+        accept(listener) as link,
+    ):
+        link.recv(65536)
+        wait(0.1)
+    assert seen[0].look.state == "looked"
+    assert len(seen[0].connections) == 1
+    what = {"udp": "questions to name servers", "neighbours": "neighbours"}[refuses]
+    assert f"; without {what} (" in seen[0].look.how
+
+
+def test_where_there_is_no_netlink_it_is_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Missing(sockets._Kernel):
+        def __init__(self) -> None:
+            raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+
+    monkeypatch.setattr(sockets, "_Kernel", Missing)
+    with watching(lambda: ()) as seen:
+        wait(0.1)
+    assert seen[0].look.state == "could_not_look"
+    assert seen[0].look.how == (
+        "the kernel does not list sockets (address family not supported by protocol)"
+    )
 
 
 def test_a_process_that_hides_its_descriptors_is_told(

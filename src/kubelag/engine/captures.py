@@ -76,7 +76,8 @@ def with_captures(evidence: Evidence, files: Files, live: "CaptureSeen | None" =
 
     far = _read(files.far)
     captures = (*evidence.captures, far.file)
-    return replace(evidence, captures=captures, comparison=compare(near, far))
+    ran = evidence.run.start_ns, evidence.run.end_ns
+    return replace(evidence, captures=captures, comparison=compare(near, far, ran))
 
 
 def evidence_of(files: Files) -> Evidence:
@@ -113,8 +114,6 @@ def _read(source: Path, around: Evidence | None = None) -> "CaptureSeen":
     from kubelag.observe.capture.reading import read_capture  # noqa: PLC0415 - as said above
     from kubelag.observe.capture.wanted import Wanted  # noqa: PLC0415 - the same
 
-    if source.is_dir():
-        raise CaptureError(f"{source} is a directory", "name a pcap or pcapng file")
     if around is None:
         return read_capture(source, Wanted())
     run = around.run

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from statistics import median
+from urllib.parse import urlsplit
 
 from kubelag import __version__
 from kubelag.bundle import Bundle
@@ -178,7 +179,8 @@ def _headline(sides: Sequence[_Side], slow: _Side, outlier: str, costs: dict[Fac
     quick, reference = sides[0], slow.machine.name
     more_ns = slow.wall_ns - quick.wall_ns
     if more_ns < max(NOTABLE_NS, (_LONGER_RATIO - 1) * quick.wall_ns):
-        return f"All are alike: {duration(quick.machine.wall_s)} to {duration(slow.machine.wall_s)}"
+        least, most = duration(quick.machine.wall_s), duration(slow.machine.wall_s)
+        return f"All are alike: {least}{'' if least == most else f' to {most}'}"
     factor, cost_ns = max(costs.items(), key=lambda pair: pair[1])
     stands_out = f"{reference} is the outlier" if outlier else f"{reference} is the slowest"
     return (
@@ -192,6 +194,10 @@ def _warnings(sides: Sequence[_Side]) -> Iterator[str]:
     if len(commands) > 1:
         shown = "; ".join(sorted(" ".join(words) for words in commands))
         yield f"the commands are not the same: {shown}"
+    servers = {side.machine.name: _server(side.evidence) for side in sides}
+    if len({server for server in servers.values() if server}) > 1:
+        shown = ", ".join(f"{name} asked {server or 'nobody'}" for name, server in servers.items())
+        yield f"the API servers are not the same: {shown}"
     if len({side.evidence.cold for side in sides}) > 1:
         yield "some runs were cold (--cold) and others not"
     for side in sides:
@@ -199,6 +205,14 @@ def _warnings(sides: Sequence[_Side]) -> Iterator[str]:
             yield f"on {side.machine.name} it failed with exit code {side.evidence.run.exit_code}"
         if side.evidence.run.interrupted:
             yield f"on {side.machine.name} it was interrupted"
+
+
+def _server(seen: Evidence) -> str:
+    """The name and port that the command asked, as its kubeconfig has it; empty if not known."""
+    hosts = Counter(urlsplit(request.url).netloc for request in seen.requests)
+    if hosts:
+        return hosts.most_common(1)[0][0]
+    return f"{seen.path.host}:{seen.path.port}" if seen.path else ""
 
 
 def _what(command: tuple[str, ...]) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from kubelag.observe.connections import (
     merged_lookups,
 )
 from kubelag.observe.path.balancer import BalancerWatcher
-from kubelag.observe.socket_story import Roles
+from kubelag.observe.socket_samples import Roles
 from kubelag.observe.sockets import SocketWatcher
 
 if TYPE_CHECKING:

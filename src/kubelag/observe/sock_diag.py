@@ -15,6 +15,7 @@ TIME_WAIT included. The old form of the question (TCPDIAG_GETSOCK) walks it once
 families, so that is the one for TCP.
 """
 
+import os
 import socket
 import struct
 from collections.abc import Collection, Iterator
@@ -268,7 +269,8 @@ def attributes(view: memoryview) -> Iterator[tuple[int, memoryview]]:
 def _raise_refusal(body: memoryview) -> None:
     number = struct.unpack_from("=i", body)[0] if len(body) >= 4 else 0  # noqa: PLR2004 - an int
     if number:
-        raise SocketListError(f"the kernel does not list sockets (error {-number})")
+        told = os.strerror(-number).lower()
+        raise SocketListError(f"the kernel does not list sockets or neighbours ({told})")
 
 
 def _socket(body: memoryview, protocol: Protocol) -> Socket:

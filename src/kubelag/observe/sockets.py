@@ -10,8 +10,9 @@ is not seen at all.
 import os
 import socket
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from kubelag.errors import KubelagError
 from kubelag.model.evidence import Look
@@ -23,7 +24,8 @@ from kubelag.observe.kept_files import ids, link
 from kubelag.observe.neighbours import read_neighbours
 from kubelag.observe.periodic import Periodic
 from kubelag.observe.sock_diag import Protocol, Socket
-from kubelag.observe.socket_story import History, Roles, Sample, connection_of, lookup_of
+from kubelag.observe.socket_samples import History, Roles, Sample
+from kubelag.observe.socket_story import connection_of, lookup_of
 
 INTERVAL_S = 0.008
 """Between two looks, where they cost little; one takes some 0.3 ms of a processor."""
@@ -48,6 +50,7 @@ _WITH_DEPARTED = _LIVING | sock_diag.states_mask("time_wait")
 _CONNECTED_UDP = sock_diag.states_mask("established")
 
 Key = tuple[Protocol, int, str, str]
+T = TypeVar("T")
 
 
 class SocketWatcher:
@@ -84,6 +87,7 @@ class SocketWatcher:
         self._looked_ns: int | None = None
         self._states = _LIVING
         self._failures: list[str] = []
+        self._refused: dict[str, str] = {}
         self._neighbours: list[Neighbour] = []
         self._asked_neighbours_ns = 0
         self._pace = Periodic(tick=self._tick, interval_s=INTERVAL_S, name="sockets")
@@ -127,7 +131,7 @@ class SocketWatcher:
         try:
             self._look_around()
         except (OSError, KubelagError) as error:
-            self._failures.append(str(error))
+            self._failures.append(_words(error))
 
     def _look_around(self) -> None:
         if self._kernel is None:
@@ -147,8 +151,21 @@ class SocketWatcher:
 
     def _sockets(self, kernel: "_Kernel") -> Iterator[Socket]:
         yield from kernel.ask(socket.AF_UNSPEC, "tcp", self._states, self._ports)
+        yield from self._beside("questions to name servers", lambda: self._questions(kernel))
+
+    def _questions(self, kernel: "_Kernel") -> Iterator[Socket]:
         for family in (socket.AF_INET, socket.AF_INET6):
             yield from kernel.ask(family, "udp", _CONNECTED_UDP, self._name_server_ports)
+
+    def _beside(self, what: str, ask: Callable[[], Iterable[T]]) -> tuple[T, ...]:
+        """What is good to know beside the connections; a kernel that refuses is asked once only."""
+        if what in self._refused:
+            return ()
+        try:
+            return tuple(ask())
+        except (OSError, KubelagError) as error:
+            self._refused[what] = _words(error)
+            return ()
 
     def _is_ours(self, key: Key, one: Socket, at_ns: int) -> bool:
         if key in self._histories:
@@ -164,8 +181,12 @@ class SocketWatcher:
     def _note(self, key: Key, one: Socket, at_ns: int) -> None:
         info = sock_diag.parse_tcp_info(one.raw_info) if one.raw_info else None
         history = self._histories.setdefault(key, History())
+        before_ns = self._looked_ns
+        if history.gone_ns is not None:
+            # Only the last look asks for what waits in TIME_WAIT: it went there long before.
+            at_ns, before_ns = history.gone_ns, history.last_ns
         history.gone_ns = None
-        history.see(Sample(at_ns=at_ns, before_ns=self._looked_ns, socket=one, info=info))
+        history.see(Sample(at_ns=at_ns, before_ns=before_ns, socket=one, info=info))
 
     def _ask_neighbours(self, at_ns: int) -> None:
         if at_ns - self._asked_neighbours_ns < NEIGHBOURS_INTERVAL_NS:
@@ -173,7 +194,8 @@ class SocketWatcher:
         addresses = {history.samples[0].socket.remote_address for history in self._stories("tcp")}
         if addresses:
             self._asked_neighbours_ns = at_ns
-            for entry in read_neighbours(addresses, self._clock_ns):
+            told = self._beside("neighbours", lambda: read_neighbours(addresses, self._clock_ns))
+            for entry in told:
                 self._note_neighbour(entry)
 
     def _note_neighbour(self, entry: Neighbour) -> None:
@@ -190,10 +212,11 @@ class SocketWatcher:
         asked = f"the kernel's sockets (ports {ports}, and to name servers)"
         looks = f"{asked} every {self.interval_ns / 1e6:.0f} ms"
         cost = f"own cost {self._pace.cost_ratio:.1%} of one processor"
+        missing = [f"without {what} ({why})" for what, why in self._refused.items()]
         return Look(
             observer="sockets",
             state="could_not_look" if why_not else "looked",
-            how=why_not or f"{looks}; {cost}",
+            how=why_not or "; ".join((looks, cost, *missing)),
             events=events,
         )
 
@@ -269,6 +292,13 @@ class _Owners:
                 number = target.removeprefix("socket:[").removesuffix("]")
                 if target.startswith("socket:[") and number.isdigit():
                     yield int(number)
+
+
+def _words(error: OSError | KubelagError) -> str:
+    """Why the kernel did not tell, in one clause."""
+    if isinstance(error, KubelagError):
+        return error.message
+    return f"the kernel does not list sockets ({(error.strerror or str(error)).lower()})"
 
 
 def _is_forbidden(folder: str) -> bool:

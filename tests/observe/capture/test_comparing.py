@@ -5,7 +5,7 @@ import pytest
 from kubelag.errors import CaptureError
 from kubelag.model.network import Comparison
 from kubelag.observe.capture.comparing import compare
-from observe.capture.script import BEGIN, Packet, ip, packets, pcap, read
+from observe.capture.script import BEGIN, BEGIN_S, Packet, ip, packets, pcap, read
 
 WAY_S = 0.0002
 SHIFT_S = 3600.5
@@ -179,3 +179,15 @@ def test_a_clock_that_was_set_meanwhile_is_refused() -> None:
     far = [(at + (3.0 if at > SHIFT_S + 5.5 else 0.0), data) for at, data in moved(near)]
     with pytest.raises(CaptureError, match="a clock was set"):
         compare(read(pcap(near)), read(pcap(far)))
+
+
+@pytest.mark.parametrize(("begun_s", "is_said"), [(-1.5, True), (-0.05, False)])
+def test_what_part_of_the_run_the_captures_cover_is_said(begun_s: float, *, is_said: bool) -> None:
+    """A silence before the first packet is in no capture: nobody may be cleared of it."""
+    text = "".join(f"0.{tenth}04 c say 9\n0.{tenth}05 s say 9\n" for tenth in range(10))
+    near = packets(BEGIN + text)
+    run = round((BEGIN_S + begun_s) * 1e9), round((BEGIN_S + 0.95) * 1e9)
+    found = compare(read(pcap(near)), read(pcap(moved(near))), run)
+    assert "nobody was silent" in found.sentence
+    part = ", in the 905 ms of 2.45 s that both captures cover"
+    assert found.sentence.endswith(part) == is_said

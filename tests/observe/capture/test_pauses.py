@@ -117,3 +117,29 @@ def test_a_small_answer_to_a_question_is_an_answer() -> None:
     first, second = pauses(BEGIN + text)
     assert (first.awaited, second.awaited) == ("server", "client")
     assert second.why == "the client had the whole answer and asked nothing new"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # The next question was missed: it was the client who was silent, not the server.
+        "0.003 c say 100\n0.004 s say 500\n0.005 c ack\n1.9 c skip 100\n2 s say 500\n2.1 c ack",
+        # The answer was missed, and acknowledged.
+        "0.003 c say 100\n0.004 s skip 500\n0.005 c ack\n2 c say 100\n2.001 s say 90",
+        # Its first part was missed, and what follows it ends the silence.
+        "0.003 c say 100\n0.004 s ack\n0.9 s skip 500\n2 s say 500\n2.001 c ack\n2.002 s ack",
+        # The answer was missed, and then the capture ended.
+        "0.003 c say 100\n0.004 s skip 500\n0.005 c ack\n2 c ack",
+    ],
+)
+def test_where_the_capture_missed_something_nobody_is_accused(text: str) -> None:
+    pause, *_ = pauses(BEGIN + text)
+    assert (pause.awaited, pause.why) == (
+        "unclear", "the capture missed some of what crossed meanwhile"
+    )  # fmt: skip
+
+
+def test_what_was_lost_on_its_way_and_came_again_was_not_missed() -> None:
+    text = "0.003 c say 100\n0.004 s ack\n0.9 s skip 500\n1 s say 500\n1.2 s again 1000\n1.21 c ack"
+    first, *_ = pauses(BEGIN + text)
+    assert first.awaited == "server"

@@ -80,6 +80,38 @@ def test_the_cluster_lists_them(serve: Serve, search: Callable[..., Any]) -> Non
     assert why == "from the EndpointSlice kubernetes in the namespace default"
 
 
+def test_the_cluster_is_asked_by_address_where_the_name_is_known_already(
+    serve: Serve, search: Callable[..., Any]
+) -> None:
+    server = serve(well_behaved({SLICES: lambda one: one.answer_json(SLICE_LIST)}))
+    url = f"http://api.invalid:{server.port}"
+    assert search(url, port=server.port)[0] == ()
+    found, why = search(url, port=server.port, hosts=("127.0.0.1",))
+    assert (len(found), why) == (3, "from the EndpointSlice kubernetes in the namespace default")
+
+
+def test_by_address_the_certificate_must_still_have_the_name(
+    serve: Serve, tmp_path: Path, read_config: Read
+) -> None:
+    authority = Authority()
+    answer = well_behaved({SLICES: lambda one: one.answer_json(SLICE_LIST)})
+    for name, count in (("api.invalid", 3), ("127.0.0.1", 0)):
+        server = serve(answer, tls=authority.server(name))
+        url = f"https://api.invalid:{server.port}"
+        config = read_config(kubeconfig(tmp_path, url, authority.pem))
+        wanted = Searched(kubeconfig=config, env={}, port=server.port, hosts=("127.0.0.1",))
+        assert len(find_backends(wanted)[0]) == count
+
+
+def test_a_dead_address_of_several_hides_no_api_servers(
+    serve: Serve, search: Callable[..., Any]
+) -> None:
+    server = serve(well_behaved({SLICES: lambda one: one.answer_json(SLICE_LIST)}))
+    url = f"http://api.invalid:{server.port}"
+    found, _ = search(url, port=server.port, hosts=("127.0.0.2", "127.0.0.1"))
+    assert len(found) == 3
+
+
 def test_an_old_cluster_has_endpoints(serve: Serve, search: Callable[..., Any]) -> None:
     server = serve(well_behaved({ENDPOINTS: lambda one: one.answer_json(OLD)}))
     found, why = search(server.url)

@@ -15,6 +15,7 @@ from hostile_server import Authority, HostileServer, kubeconfig, refuses, well_b
 from kubelag.kube.config.kubeconfig import Kubeconfig
 from kubelag.model.path import Backend, PathMap
 from kubelag.observe.path import probing, survey
+from kubelag.observe.path.backends import Searched
 from kubelag.observe.path.balancer import BalancerWatcher, haproxy_sessions
 from kubelag.observe.path.survey import Asked, after, before
 from tunnel_proxy import TunnelProxy
@@ -295,6 +296,21 @@ def test_a_search_that_hangs_does_not_hold_up_the_front(
     seen = surveyed(asked(server.url, progress=progress))
     assert (seen.backends, seen.backends_why) == (found, "late")
     assert (len(seen.front), len(seen.behind)) == (7, 2)
+
+
+def test_backends_are_looked_for_at_the_server_of_the_command_line(
+    serve: Serve, asked: Callable[..., Asked], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serve()
+    searched: list[str] = []
+
+    def search(one: Searched) -> tuple[tuple[Backend, ...], str]:
+        searched.append(one.kubeconfig.cluster.server)
+        return (), "none"
+
+    monkeypatch.setattr(survey, "find_backends", search)
+    surveyed(asked("https://elsewhere.example:6443", server=server.url))
+    assert searched == [server.url]
 
 
 def test_given_backends_are_probed_with_the_right_name(

@@ -93,14 +93,21 @@ def _connection(
         macs=_macs(flow),
         server_name=greeting.server_name,
         protocol=greeting.protocol,
-        pauses=tuple(_pause(flow, silent) for silent in flow.silences),
+        pauses=tuple(
+            _pause(flow, silent, standing.acked[number].tolist()) for silent in flow.silences
+        ),
         bursts=bursts,
     )
 
 
-def _pause(flow: Flow, silent: Silent) -> Pause:
+def _pause(flow: Flow, silent: Silent, acked: list[int]) -> Pause:
     stage = _stage(flow, silent)
-    judged = turn(silent, stage)
+    # Of what was skipped it is known only now whether it came later.
+    has_missed = silent.has_missed or any(
+        holes.missed(silent.start_ns, silent.end_ns, upto)
+        for holes, upto in zip(flow.holes, acked, strict=True)
+    )
+    judged = turn(silent._replace(has_missed=has_missed), stage)
     return Pause(
         start_ns=silent.start_ns,
         end_ns=silent.end_ns,

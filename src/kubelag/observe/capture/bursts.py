@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 
 from kubelag.model.network import Burst, Side
-from kubelag.observe.capture.frames import Account, Flags, Ints
+from kubelag.observe.capture.frames import Account, Flags, Ints, running_maximum
 from kubelag.observe.capture.standing import Standing
 
 MAX_BURSTS = 4096
@@ -39,8 +39,7 @@ class Bursts:
         """
         if not len(news) or not self._room:
             return
-        ns, fresh = columns[0][news], columns[1][news]
-        of, by = flow[news], side[news]
+        ns, fresh, of, by = (one.take(news) for one in (*columns, flow, side))
         breaks: Flags = (np.diff(of) != 0) | (np.diff(by) != 0) | (np.diff(ns) > _GAP_NS)
         begins = np.concatenate([[0], np.flatnonzero(breaks) + 1])
         ends = np.append(begins[1:], len(news))
@@ -100,5 +99,5 @@ def _rank(number: Ints) -> Ints:
     begins = np.flatnonzero(np.diff(number, prepend=-1))
     marks = np.zeros(len(number), np.int64)
     marks[begins] = begins
-    rank: Ints = np.arange(len(number)) - np.maximum.accumulate(marks)
+    rank: Ints = np.arange(len(number)) - running_maximum(marks)
     return rank

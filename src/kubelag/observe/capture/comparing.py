@@ -18,8 +18,14 @@ _Span = tuple[int, int]
 """From when to when, on the near clock."""
 
 
-def compare(near: CaptureSeen, far: CaptureSeen) -> Comparison:
+def compare(near: CaptureSeen, far: CaptureSeen, run: _Span | None = None) -> Comparison:
     """Compare a capture of the client's end with one of the server's.
+
+    Args:
+        near: Taken at the client's end.
+        far: Taken at the server's end.
+        run: From when to when the command ran, by the near clock: of a silence before the first
+            packet no capture tells, and then it is said how much of the run is spoken of.
 
     Raises:
         CaptureError: They have no connection in common, or too little of it to set the clocks, or
@@ -45,7 +51,7 @@ def compare(near: CaptureSeen, far: CaptureSeen) -> Comparison:
     lost_forth, lost_back = _lost(near, far, found, clocks, (span, delays))
     # What left while both were on was seen by both, also where nothing else came until it arrived.
     until_ns = max(span[1], int(back[0].max()))
-    lasted = _lasted(near, found)
+    lasted = _lasted(near, found, run)
     shared = Shared(span=(span[0], until_ns), lasted=lasted)
     compared = Comparison(
         matched_segments=len(forth[0]) + len(back[0]),
@@ -101,9 +107,12 @@ def _span(near: CaptureSeen, far: CaptureSeen, clocks: Offset) -> _Span:
     )  # fmt: skip
 
 
-def _lasted(near: CaptureSeen, found: list[Pair]) -> _Span:
+def _lasted(near: CaptureSeen, found: list[Pair], run: _Span | None) -> _Span:
+    """From when to when somebody could be silent: the run, or else the connections."""
     ours = [near.connections[pair.near] for pair in found]
-    return min(one.first_ns for one in ours), max(one.last_ns for one in ours)
+    seen = min(one.first_ns for one in ours), max(one.last_ns for one in ours)
+    begin_ns, end_ns = run or seen
+    return min(begin_ns, seen[0]), max(end_ns, seen[1])
 
 
 def _lost(

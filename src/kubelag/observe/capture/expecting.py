@@ -35,6 +35,8 @@ class Silent(NamedTuple):
     """When, after something was sent again, all was acknowledged."""
     closed: Side | None
     """Whose window was closed for most of it."""
+    has_missed: bool
+    """Whether something was acknowledged by its end that the capture never showed."""
 
 
 class Turn(NamedTuple):
@@ -48,6 +50,8 @@ def turn(silent: Silent, stage: Stage) -> Turn:
     """Judge one silence."""
     if stage == "connect":
         return _connecting(silent)
+    if silent.has_missed:
+        return Turn("unclear", "the capture missed some of what crossed meanwhile")
     if silent.closed:
         return Turn(silent.closed, f"the {silent.closed} had closed its window")
     if (found := _lost(silent)) is not None:

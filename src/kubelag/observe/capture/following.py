@@ -4,7 +4,9 @@ import numpy as np
 
 from kubelag.observe.capture.bursts import Bursts
 from kubelag.observe.capture.copies import without_copies
+from kubelag.observe.capture.flow import Flow
 from kubelag.observe.capture.frames import Account, Flags, Ints
+from kubelag.observe.capture.greeting import Greeting
 from kubelag.observe.capture.numbering import Numbering
 from kubelag.observe.capture.oddities import Marks, Oddities, marks_of
 from kubelag.observe.capture.progress import Progress, is_long, progress
@@ -18,6 +20,8 @@ _NOTE_BYTES = 48
 is hardly smaller: a HEADERS frame with a path of any length."""
 _NOTE_BYTES_TLS12 = 55
 """The same in a record of TLS 1.2 (AES-GCM: 29 bytes around)."""
+_USUAL_SEGMENTS = 8
+"""Of a greeting, so that not many more are made ready. 5 to 10 is usual."""
 _GREETING_SEGMENTS = 160
 """A greeting has given up before so many."""
 
@@ -92,14 +96,14 @@ class Following:
         for side, seen_ns in enumerate((flow.syn_ns, flow.established_ns)):
             if seen_ns is not None:
                 greeting.begins(side)
-        columns = (some, now.side[some], now.start[some], rows.payload[some], rows.ns[some])
-        for row, side, start, payload, ns in zip(*(one.tolist() for one in columns), strict=True):
-            greeting.feed(side, start, payload, rows.words(row), ns)
+        for begin in range(0, len(some), _USUAL_SEGMENTS):
+            _listen(greeting, rows, now, some[begin : begin + _USUAL_SEGMENTS])
             if greeting.is_done:
-                break
-        if not greeting.is_done:
-            return
-        standing = self.standing
+                self._greeted(number, flow)
+                return
+
+    def _greeted(self, number: int, flow: Flow) -> None:
+        standing, greeting = self.standing, flow.greeting
         standing.is_greeting[number] = False
         if greeting.secured_ns is not None:
             standing.secured_ns[number] = greeting.secured_ns
@@ -112,8 +116,9 @@ class Following:
         packets = rows.packets
         for direction, macs in ((0, packets.to_mac), (1, packets.from_mac)):
             some = np.flatnonzero(now.side == direction)
-            flow, values = now.flow[some], macs[rows.packet[some]]
-            changes = (np.diff(flow, prepend=-1) != 0) | (np.diff(values, prepend=0) != 0)
+            flow, values = now.flow.take(some), macs.take(rows.packet.take(some))
+            changes = np.ones(len(some), np.bool_)
+            changes[1:] = (flow[1:] != flow[:-1]) | (values[1:] != values[:-1])
             for at in np.flatnonzero(changes).tolist():
                 self.numbering.flows[int(flow[at])].heard_mac(direction, int(values[at]))
 
@@ -143,3 +148,12 @@ class Following:
             standing.sent_segments[numbers, side] += np.add.reduceat(said, begins, dtype=np.int64)
             largest = np.maximum.reduceat(np.where(said, rows.payload, 0), begins)
             standing.largest[numbers, side] = np.maximum(standing.largest[numbers, side], largest)
+
+
+def _listen(greeting: Greeting, rows: Segments, now: Progress, some: Ints) -> None:
+    """Hand over these segments, until it has heard enough."""
+    columns = (some, now.side[some], now.start[some], rows.payload[some], rows.ns[some])
+    for row, side, start, payload, ns in zip(*(one.tolist() for one in columns), strict=True):
+        greeting.feed(side, start, payload, rows.words(row), ns)
+        if greeting.is_done:
+            return

@@ -129,6 +129,21 @@ def headers(data: Bytes, at: Ints, kind: np.dtype[Any]) -> Records:
     return overlapping(data, f"V{kind.itemsize}")[at].view(kind)
 
 
+def picked(column: Ints, rows: Ints) -> Ints:
+    """These rows, which are in order; nothing is copied where they are all."""
+    return column if len(rows) == len(column) else column.take(rows)
+
+
+def running_maximum(column: Ints) -> Ints:
+    """The largest so far, at each place; none may be the least number of 64 bits.
+
+    The same bits as spans of time: numpy goes through those in 1.0 instead of 2.7 ns each (2.4).
+    """
+    spans = column.view("m8[ns]")
+    highest: Ints = np.maximum.accumulate(spans).view(np.int64)
+    return highest
+
+
 class Reader(Protocol):
     """What takes the present piece of a capture apart."""
 

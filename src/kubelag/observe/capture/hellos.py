@@ -61,11 +61,13 @@ def _past(body: bytes, at: int, width: int) -> int:
 
 
 def _extensions(body: bytes, at: int) -> Iterator[tuple[int, bytes]]:
+    """Those that are there whole; what follows them may be another message of the handshake."""
+    stop = min(len(body), _past(body, at, 2))
     at += 2
-    while at + 4 <= len(body):
+    while at + 4 <= stop:
         kind, length = _EXTENSION.unpack_from(body, at)
         end = at + 4 + length
-        if end > len(body):
+        if end > stop:
             return
         yield kind, body[at + 4 : end]
         at = end

@@ -46,6 +46,12 @@ class Holes:
         self._ranges = left[:_MAX_HOLES]
         return Filled(fresh, skipped_ns)
 
+    def missed(self, begin_ns: int, end_ns: int, acked: int) -> bool:
+        """Whether bytes never came, though they were acknowledged, that were skipped then."""
+        return any(
+            low < acked and begin_ns < skipped_ns <= end_ns for low, _, skipped_ns in self._ranges
+        )
+
     def before(self, offset: int) -> int:
         """Bytes that never came, up to this offset."""
         return self.uncounted_bytes + sum(

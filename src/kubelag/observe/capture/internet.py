@@ -5,7 +5,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kubelag.observe.capture.frames import Account, Flags, Frames, Ints, headers, overlapping
+from kubelag.observe.capture.frames import (
+    Account,
+    Flags,
+    Frames,
+    Ints,
+    headers,
+    overlapping,
+    picked,
+)
 from kubelag.observe.capture.link import IPV4, IPV6, Linked
 
 ICMP, TCP, UDP, ICMP6 = 1, 6, 17, 58
@@ -82,7 +90,7 @@ def datagrams(frames: Frames, linked: Linked, account: Account) -> Datagrams:
         rows = np.flatnonzero(of_kind & (room >= least))
         account.unread += int(np.count_nonzero(of_kind)) - len(rows)
         if len(rows):
-            part = take(frames, linked.ip_at[rows], rows)
+            part = take(frames, picked(linked.ip_at, rows), rows)
             account.unread += len(rows) - len(part.row)
             parts.append(part)
     if len(parts) == 1:
@@ -126,17 +134,18 @@ def _version4(frames: Frames, at: Ints, rows: Ints) -> Datagrams:
     if not total.all():  # the card cuts the segment later, and its length did not fit
         rest = np.minimum(frames.at[rows] + frames.wire[rows] - at, _MAX_OFFLOAD_BYTES)
         total = np.where(total == 0, rest, total)
-    fragment = header["fragment"]
+    captured_end = picked(frames.at, rows) + picked(frames.captured, rows)
+    fragment = header["fragment"].astype(np.int64)
     return Datagrams(
         row=rows,
         protocol=header["protocol"].astype(np.int64),
         at=at + length,
-        end=np.minimum(frames.at[rows] + frames.captured[rows], at + total),
+        end=np.minimum(captured_end, at + total),
         size=np.maximum(total - length, 0),
         source=header["source"].astype(np.int64),
         target=header["target"].astype(np.int64),
         id=header["id"].astype(np.int64),
-        offset=(fragment & 0x1FFF).astype(np.int64) * 8,
+        offset=(fragment & 0x1FFF) * 8,
         has_more=(fragment & 0x2000) != 0,
     )
 

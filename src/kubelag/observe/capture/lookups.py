@@ -1,11 +1,9 @@
 """Questions to name servers and their answers, matched."""
 
 from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-import dns.exception
-import dns.message
-import dns.rcode
-import dns.rdatatype
 import numpy as np
 
 from kubelag.model.network import Lookup
@@ -14,11 +12,12 @@ from kubelag.observe.capture.internet import UDP, Datagrams, address_at, is_vers
 from kubelag.observe.capture.link import Linked
 from kubelag.observe.capture.segments import Segments
 
+if TYPE_CHECKING:
+    from kubelag.observe.capture.questions import Message
+
 _UDP = np.dtype([("source", ">u2"), ("target", ">u2"), ("size", ">u2"), ("sum", ">u2")])
 _MAX_LOOKUPS = 20_000
 """Questions and answers that are read. One command asks some tens. Arbitrary."""
-_IS_ANSWER = 0x80
-_ADDRESSES = (dns.rdatatype.A, dns.rdatatype.AAAA)
 
 _Key = tuple[str, str, int, str, str]
 """Client's socket, name server, id, name, type."""
@@ -69,34 +68,26 @@ class Lookups:
     def _message(
         self, frames: Frames, linked: Linked, parcels: Datagrams, row: int, ports: tuple[int, int]
     ) -> None:
+        from kubelag.observe.capture.questions import parsed  # noqa: PLC0415 - as it says itself
+
         begin, end = int(parcels.at[row]) + 8, int(parcels.end[row])
-        wire = frames.data[begin:end].tobytes()
-        if len(wire) < 12:  # noqa: PLR2004 - a DNS header
+        message = parsed(frames.data[begin:end].tobytes())
+        if message is None:
             self._account.unread += 1
             return
         frame = int(parcels.row[row])
         ends = _ends(frames, int(linked.ip_at[frame]), int(parcels.source[row]), ports)
-        try:
-            message = dns.message.from_wire(
-                wire, ignore_trailing=True, raise_on_truncation=False, continue_on_error=True
-            )
-        except (dns.exception.DNSException, ValueError, IndexError):
-            self._account.unread += 1
-            return
-        if not message.question:
-            self._account.unread += 1
-            return
         ns = int(frames.ns[frame])
-        if wire[2] & _IS_ANSWER:
+        if message.is_answer:
             self._answer(message, (ends[1], ends[0]), ns)
         else:
             self._question(message, ends, ns)
 
-    def _question(self, message: dns.message.Message, ends: tuple[str, str], ns: int) -> None:
+    def _question(self, message: "Message", ends: tuple[str, str], ns: int) -> None:
         key = _key(message, ends)
         if key in self._asked and self._found[self._asked[key]].answered_ns is None:
             at = self._asked[key]
-            self._found[at] = _changed(self._found[at], asked_times=self._found[at].asked_times + 1)
+            self._found[at] = replace(self._found[at], asked_times=self._found[at].asked_times + 1)
             return
         self._asked[key] = len(self._found)
         self._found.append(
@@ -105,36 +96,22 @@ class Lookups:
                 asked_ns=ns,
                 answered_ns=None,
                 seen_by="capture",
-                name=key[3],
-                kind=key[4],
+                name=message.name,
+                kind=message.kind,
             )
         )
 
-    def _answer(self, message: dns.message.Message, ends: tuple[str, str], ns: int) -> None:
+    def _answer(self, message: "Message", ends: tuple[str, str], ns: int) -> None:
         at = self._asked.get(_key(message, ends))
         if at is None or self._found[at].answered_ns is not None:
             return
-        self._found[at] = _changed(
-            self._found[at],
-            answered_ns=ns,
-            code=dns.rcode.to_text(message.rcode()),
-            addresses=_addresses(message),
+        self._found[at] = replace(
+            self._found[at], answered_ns=ns, code=message.code, addresses=message.addresses
         )
 
 
-def _changed(lookup: Lookup, **changes: object) -> Lookup:
-    values = {name: getattr(lookup, name) for name in Lookup.__slots__}
-    return Lookup(**(values | changes))
-
-
-def _key(message: dns.message.Message, ends: tuple[str, str]) -> _Key:
-    question = message.question[0]
-    name = question.name.to_text(omit_final_dot=True).lower()
-    return (*ends, message.id, name, dns.rdatatype.to_text(question.rdtype))
-
-
-def _addresses(message: dns.message.Message) -> tuple[str, ...]:
-    return tuple(item.address for one in message.answer if one.rdtype in _ADDRESSES for item in one)
+def _key(message: "Message", ends: tuple[str, str]) -> _Key:
+    return (*ends, message.id, message.name, message.kind)
 
 
 def _ends(frames: Frames, ip_at: int, host: int, ports: tuple[int, int]) -> tuple[str, str]:

@@ -6,7 +6,7 @@ from kubelag.observe.capture.flow import Flow
 from kubelag.observe.capture.frames import Account, Ints
 from kubelag.observe.capture.internet import address_at, host_of, is_version6
 from kubelag.observe.capture.segments import ACK, SYN, Segments
-from kubelag.observe.capture.table import MAX_CONNECTIONS, Keys, Table, keys_of
+from kubelag.observe.capture.table import MAX_CONNECTIONS, Keys, Table, firsts, keys_of
 
 _SERVER_PORTS = frozenset({2379, 6443, 8001, 8080, 8443, 9443, 10250, 16443})
 """Above 1023, where API servers, balancers, proxies and their kin usually listen."""
@@ -65,9 +65,8 @@ class Numbering:
         return np.flatnonzero(found)
 
     def _meet(self, rows: Segments, keys: Keys, new: Ints) -> None:
-        some, first = np.unique(keys[new], return_index=True)
-        for key, at in sorted(zip(some.tolist(), first.tolist(), strict=True), key=_second):
-            self._table.set(key, self._open(rows, int(new[at])))
+        for row in new[firsts(keys[new])].tolist():
+            self._table.set(int(keys[row]), self._open(rows, row))
 
     def _open(self, rows: Segments, row: int) -> int:
         """A new flow that begins with this segment; -1 where there can be none."""
@@ -160,7 +159,3 @@ def _text(rows: Segments, row: int, end: int, which: int) -> str:
     if is_version6(end >> 16):
         return f"[{address_at(packets.data, at + 8 + 16 * which, 16)}]:{port}"
     return f"{address_at(packets.data, at + 12 + 4 * which, 4)}:{port}"
-
-
-def _second(pair: tuple[int, int]) -> int:
-    return pair[1]

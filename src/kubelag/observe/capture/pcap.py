@@ -72,12 +72,14 @@ class _Reader:
         """The complete records of the present piece from `start` on, and where they end."""
         raw, used, words = self._chunks.raw, self._chunks.used, self._words
         data = self._chunks.array()
-        words_at = overlapping(data, "V4")  # plain bytes are copied faster
+        kept_at = overlapping(data[8:], "V4")  # plain bytes are copied faster
+        word = np.dtype(self._word)
         self.is_damaged = False
 
         def sizes(at: Ints) -> Ints:
-            kept = words_at[at + 8].view(self._word)
-            return kept.astype(np.int64) + _RECORD_BYTES
+            size: Ints = kept_at[at].view(word).astype(np.int64)
+            size += _RECORD_BYTES
+            return size
 
         def next_size(at: int) -> int:
             kept: int = words.unpack_from(raw, at)[0]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kubelag.observe.capture.frames import Flags, Ints
+from kubelag.observe.capture.frames import Flags, Ints, running_maximum
 from kubelag.observe.capture.segments import ACK, FIN, RST, SYN, Segments, Words
 from kubelag.observe.capture.standing import Standing
 
@@ -48,27 +48,30 @@ def progress(rows: Segments, flow: Ints, standing: Standing) -> Progress:
     changes = np.flatnonzero(flow[1:] != flow[:-1]) + 1
     begins = np.concatenate([np.zeros(1, np.int64), changes])
     ends = np.append(changes, len(flow))
-    side = (rows.source != standing.client[flow]).astype(np.int64)
-    _set_origins(rows, flow, side, (begins, ends), standing)
-    mine, other = flow * 2 + side, flow * 2 + 1 - side
-    length = rows.payload + ((rows.flags & SYN) >> 1) + (rows.flags & FIN)
-    start = _step(rows.seq, standing.isn, standing.edge, mine)
-    end = start + length
-    ack = _step(rows.ack, standing.isn, standing.acked, other)
-    counts = (rows.flags & RST) == 0
-    heard = ((rows.flags & ACK) > 0) & counts & standing.has_isn.ravel()[other]
     spans = _Spans(begins, ends - begins, flow[begins])
-    by_client = side == 0
+    by_client = rows.source == spans.each(standing.client[spans.numbers])
+    side = (~by_client).astype(np.int64)
+    _set_origins(rows, flow, side, (begins, ends), standing)
+    mine = spans.each(2 * np.arange(len(begins))) + side
+    other = mine ^ 1
+    isn = standing.isn[spans.numbers]
+    edge, acked = standing.edge[spans.numbers], standing.acked[spans.numbers]
+    length = rows.payload + (((rows.flags & SYN) >> 1) + (rows.flags & FIN))
+    start = _step(rows.seq, isn, edge, mine)
+    end = start + length
+    ack = _step(rows.ack, isn, acked, other)
+    counts = (rows.flags & RST) == 0
+    heard = ((rows.flags & ACK) > 0) & counts & standing.has_isn[spans.numbers].take(other)
     said, told = spans.marked(end, counts), spans.marked(ack, heard)
     sent, reached, known, confirmed = [], [], [], []
     for which, by_it in ((0, by_client), (1, ~by_client)):
-        before, after = spans.running(said, by_it, standing.edge[:, which])
+        before, after = spans.running(said, by_it, edge[:, which])
         sent.append(before)
         reached.append(after)
-        before, after = spans.running(told, ~by_it, standing.acked[:, which])
+        before, after = spans.running(told, ~by_it, acked[:, which])
         known.append(before)
         confirmed.append(after)
-    base = standing.edge.ravel()[mine]
+    base = edge.take(mine)
     return Progress(
         flow=flow,
         side=side,
@@ -84,9 +87,16 @@ def progress(rows: Segments, flow: Ints, standing: Standing) -> Progress:
 
 
 def _step(words: Words, isn: Words, offset: Ints, which: Ints) -> Ints:
-    """Signed distance from where that side was when the batch began."""
-    reference = (isn + offset.astype(np.uint32)).ravel()
-    distance: Ints = (words - reference[which]).view(np.int32).astype(np.int64)
+    """Signed distance from where that side was when the batch began.
+
+    Args:
+        words: Of each segment.
+        isn: Of the batch's connections, both sides beside one another.
+        offset: Where each of these sides was.
+        which: Which of these sides each segment is about.
+    """
+    reference = isn + offset.astype(np.uint32)
+    distance: Ints = (words - reference.take(which)).view(np.int32).astype(np.int64)
     return distance
 
 
@@ -97,10 +107,13 @@ class _Spans(NamedTuple):
     lengths: Ints
     numbers: Ints
 
+    def each(self, column: Ints) -> Ints:
+        """What each connection has, for each of its segments."""
+        return np.repeat(column, self.lengths)
+
     def marked(self, steps: Ints, counts: Flags) -> Ints:
         """The steps set apart from other connections', and those that do not count far below."""
-        apart = np.repeat(self.numbers * _APART, self.lengths)
-        return np.where(counts, steps + apart, _BELOW)
+        return np.where(counts, steps + self.each(self.numbers * _APART), _BELOW)
 
     def running(self, marked: Ints, mine: Flags, base: Ints) -> tuple[Ints, Ints]:
         """How far a side was before and with each segment.
@@ -110,11 +123,11 @@ class _Spans(NamedTuple):
             mine: Which of them are of that side.
             base: By connection, where the side was then; it never falls below.
         """
-        apart, base = self.numbers * _APART, base[self.numbers]
+        apart = self.numbers * _APART
         highest = np.where(mine, marked, _BELOW)
         highest[self.begins] = np.maximum(highest[self.begins], apart)
-        after: Ints = np.maximum.accumulate(highest)
-        after -= np.repeat(apart - base, self.lengths)
+        after = running_maximum(highest)
+        after -= self.each(apart - base)
         before = np.empty_like(after)
         before[1:] = after[:-1]
         before[self.begins] = base

@@ -27,6 +27,7 @@ from kubelag.observe.capture.wanted import CaptureSeen, Wanted
 _GZIP, _ZSTD, _XZ = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zX"
 _FREED_BYTES = 16 << 20
 """More than a batch needs at once; glibc learns nothing from more than 32 MiB."""
+_NOT_YOURS = "have it given to you (sudo chown); what tcpdump wrote as root is root's"
 _MODIFIED = (b"\x34\xcd\xb2\xa1", b"\xa1\xb2\xcd\x34")
 
 
@@ -41,19 +42,28 @@ def read_capture(source: Path, wanted: Wanted, *, name: str = "") -> CaptureSeen
     Raises:
         CaptureError: It cannot be read, or is no capture of a kind that can.
     """
-    called = name or source.name
+    with open(_descriptor(source), "rb", buffering=0) as stream:
+        try:
+            return read_packets(stream, wanted, name=name or source.name)
+        except OSError as error:
+            raise CaptureError(f"Reading {source} failed: {error.strerror}") from error
+
+
+def _descriptor(source: Path) -> int:
+    """Of a regular file."""
     try:
         # Without blocking: what is named may be a pipe that nobody writes to.
         fd = os.open(source, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except PermissionError as error:
+        raise CaptureError(f"You may not read the capture {source}", _NOT_YOURS) from error
     except OSError as error:
         raise CaptureError(f"The capture {source} cannot be read: {error.strerror}") from error
-    with open(fd, "rb", buffering=0) as stream:  # noqa: PTH123 - a descriptor
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise CaptureError(f"{source} is no regular file", "name a pcap or pcapng file")
-        try:
-            return read_packets(stream, wanted, name=called)
-        except OSError as error:
-            raise CaptureError(f"Reading {source} failed: {error.strerror}") from error
+    mode = os.fstat(fd).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(fd)
+        kind = "a directory" if stat.S_ISDIR(mode) else "no regular file"
+        raise CaptureError(f"{source} is {kind}", "name a pcap or pcapng file")
+    return fd
 
 
 def read_packets(

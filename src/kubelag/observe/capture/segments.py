@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from kubelag.observe.capture.frames import Account, Bytes, Flags, Frames, Ints, headers
+from kubelag.observe.capture.frames import Account, Bytes, Flags, Frames, Ints, headers, picked
 from kubelag.observe.capture.internet import TCP, Datagrams
 from kubelag.observe.capture.link import Linked
 
@@ -70,7 +70,7 @@ class Segments:
     def some(self, rows: Ints) -> "Segments":
         """These of them, in this order."""
         names = (name for name in Segments.__slots__ if name != "packets")
-        columns = {name: getattr(self, name)[rows] for name in names}
+        columns = {name: getattr(self, name).take(rows) for name in names}
         return Segments(packets=self.packets, **columns)
 
     def words(self, row: int) -> bytes:
@@ -101,7 +101,7 @@ def segments(frames: Frames, linked: Linked, parcels: Datagrams, account: Accoun
     return Segments(
         packets=_packets(frames, linked, firsts, length),
         packet=np.arange(len(length)),
-        ns=_picked(frames.ns, firsts.row),
+        ns=picked(frames.ns, firsts.row),
         source=(firsts.source << 16) | header["source"],
         target=(firsts.target << 16) | header["target"],
         seq=header["seq"].astype(np.uint32),
@@ -118,17 +118,12 @@ def _packets(frames: Frames, linked: Linked, firsts: Datagrams, length: Ints) ->
         end=firsts.end,
         header_at=firsts.at,
         payload_at=firsts.at + length,
-        ip_at=_picked(linked.ip_at, firsts.row),
+        ip_at=picked(linked.ip_at, firsts.row),
         ip_id=firsts.id,
-        place=_picked(linked.place, firsts.row),
-        from_mac=_picked(linked.from_mac, firsts.row),
-        to_mac=_picked(linked.to_mac, firsts.row),
+        place=picked(linked.place, firsts.row),
+        from_mac=picked(linked.from_mac, firsts.row),
+        to_mac=picked(linked.to_mac, firsts.row),
     )
-
-
-def _picked(column: Ints, rows: Ints) -> Ints:
-    """These rows, which are in order; nothing is copied where they are all."""
-    return column if len(rows) == len(column) else column[rows]
 
 
 def segment_limit(rows: Segments, row: int) -> int | None:

@@ -14,7 +14,7 @@ class Shared(NamedTuple):
     span: tuple[int, int]
     """Both captures were on."""
     lasted: tuple[int, int]
-    """The near end saw the connections."""
+    """The command ran, or else the near end saw the connections."""
 
 
 def sentence(compared: Comparison, drift_ns: int, shared: Shared) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 from kubelag.model.network import Side
 from kubelag.observe.capture.expecting import Ended, Silent, Spoke
 from kubelag.observe.capture.flow import Flow
-from kubelag.observe.capture.frames import Flags, Ints
+from kubelag.observe.capture.frames import Flags, Ints, running_maximum
 from kubelag.observe.capture.oddities import Marks, Oddities
 from kubelag.observe.capture.progress import Progress
 from kubelag.observe.capture.segments import FIN, RST, Segments
@@ -45,7 +45,7 @@ class Silences:
         """Add them to their connections, and carry over what the next batch needs."""
         now, standing = self._now, self._standing
         news = np.flatnonzero(self._marks.news)
-        of, ns = now.flow[news], self._rows.ns[news]
+        of, ns = now.flow.take(news), self._rows.ns.take(news)
         is_first = np.diff(of, prepend=-1) != 0
         before = np.where(is_first, standing.news_ns[of], np.roll(ns, 1))
         weights = self._weights(news, of, ns)
@@ -60,25 +60,30 @@ class Silences:
     def _weights(self, news: Ints, of: Ints, ns: Ints) -> Ints:
         """What each news says: words of a side that count, the handshake's last, or nothing."""
         standing = self._standing
-        payload, side = self._rows.payload[news], self._now.side[news]
-        secured_ns = standing.secured_ns[of]
+        payload, side = self._rows.payload.take(news), self._now.side.take(news)
+        secured_ns = standing.secured_ns.take(of)
         is_after = ns > secured_ns
-        is_note = is_after & (payload <= standing.note_limit[of])
-        is_note |= self._is_unasked(is_after, news, of, ns)
+        is_short = payload <= standing.note_limit.take(of)
+        is_client = side == 0
+        columns = of, ns, self._now.end.take(news)
+        is_note = is_after & is_short
+        is_note |= self._is_unasked(
+            is_after & is_client & ~is_short, is_after & ~is_client, columns
+        )
         weights = np.where((payload == 0) | is_note, _NOTHING, side + 1)
         return np.where((ns == secured_ns) & (payload > 0), _SECURED, weights)
 
-    def _is_unasked(self, is_after: Flags, news: Ints, of: Ints, ns: Ints) -> Flags:
+    def _is_unasked(
+        self, is_asking: Flags, is_server: Flags, columns: tuple[Ints, Ints, Ints]
+    ) -> Flags:
         """Whether it is what a server says of itself: tickets, then SETTINGS."""
-        standing, side, end = self._standing, self._now.side[news], self._now.end[news]
-        is_asking = is_after & (side == 0) & (self._rows.payload[news] > standing.note_limit[of])
-        asking = np.flatnonzero(is_asking & (standing.asked_ns[of] == NEVER))
+        standing, (of, ns, end) = self._standing, columns
+        asking = np.flatnonzero(is_asking & (standing.asked_ns.take(of) == NEVER))
         np.minimum.at(standing.asked_ns, of[asking], ns[asking])
-        is_server = is_after & (side == 1)
-        early = np.flatnonzero(is_server & (ns < standing.asked_ns[of] + standing.way_ns[of]))
+        soonest_ns = (standing.asked_ns + standing.way_ns).take(of)
+        early = np.flatnonzero(is_server & (ns < soonest_ns))
         np.maximum.at(standing.greeting_end, of[early], end[early])
-        reach = standing.greeting_end[of] + _SETTINGS_BYTES
-        is_unasked: Flags = is_server & (end <= reach)
+        is_unasked: Flags = is_server & (end <= (standing.greeting_end + _SETTINGS_BYTES).take(of))
         return is_unasked
 
     def _last_words(
@@ -86,9 +91,9 @@ class Silences:
     ) -> Ints:
         """Who had said something that counts last, this news included."""
         marks = np.where((weights > 0) | is_first, np.arange(len(of)), 0)
-        latest = np.maximum.accumulate(marks)
-        said = np.where((weights == 0) & is_first, self._standing.spoke[of], weights)
-        return said[latest]
+        latest = running_maximum(marks)
+        said = np.where((weights == 0) & is_first, self._standing.spoke.take(of), weights)
+        return said.take(latest)
 
     def _add(self, row: int, since: int, start_ns: int, said: int, weight: int) -> None:
         now = self._now
@@ -114,6 +119,9 @@ class Silences:
                 server_again=again[1],
                 recovered_ns=self._recovered_ns(begin, row) if any(again) else None,
                 closed=self._closed(number, begin, row, start_ns),
+                has_missed=any(
+                    now.confirmed[side][row] > now.reached[side][row] for side in (0, 1)
+                ),
             )
         )
 
@@ -198,6 +206,7 @@ def last_silence(flow: Flow, number: int, standing: Standing, end_ns: int) -> Si
         server_again=int(again[1]),
         recovered_ns=start_ns if not opened.any() else None,
         closed=closed,
+        has_missed=bool((opened < 0).any()),
     )
 
 

@@ -10,6 +10,8 @@ MAX_CONNECTIONS = 65_000
 _MAX_KEYS = 500_000
 """Also of endpoints that are left out; beyond that they are looked at again each time."""
 _SLOT_BITS = 20
+_SIGHT_BITS = 16
+"""For one batch, which has fewer connections."""
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _MIX_MORE = np.uint64(0xD6E8FEB86659FD93)
 
@@ -22,6 +24,21 @@ def keys_of(source: Ints, target: Ints) -> Keys:
     high = np.maximum(source, target).view(np.uint64)
     mixed: Keys = (low * _MIX) ^ ((high * _MIX_MORE) >> np.uint64(3)) ^ (high << np.uint64(17))
     return mixed * _MIX
+
+
+def firsts(keys: Keys) -> Ints:
+    """Where each key stands first, in order; several times faster than sorting them all."""
+    order = np.arange(len(keys))
+    slots = (keys >> np.uint64(64 - _SIGHT_BITS)).astype(np.int64)
+    sight = np.empty(1 << _SIGHT_BITS, np.int64)
+    sight[slots[::-1]] = order[::-1]  # of several, the one that is written last stays
+    sight = sight[slots]
+    found = np.flatnonzero(sight == order)
+    crowded = np.flatnonzero(keys[sight] != keys)
+    if not len(crowded):
+        return found
+    _, at = np.unique(keys[crowded], return_index=True)
+    return np.sort(np.concatenate([found, crowded[at]]))
 
 
 class Table:
@@ -37,13 +54,14 @@ class Table:
 
     def numbers(self, keys: Keys) -> tuple[Ints, Flags]:
         """The number of each key, and whether it is known at all."""
-        entries = self._slots[(keys >> np.uint64(64 - _SLOT_BITS)).astype(np.int64)]
+        entries = self._slots.take((keys >> np.uint64(64 - _SLOT_BITS)).view(np.int64))
         known: Flags = (entries >= 0) & (self._keys[entries] == keys)
         numbers = self._numbers[entries]
-        if self._crowded and not known.all():
-            rest = np.flatnonzero(~known)
+        if self._crowded:
+            rest = np.flatnonzero(~known & (entries >= 0))
             some, back = np.unique(keys[rest], return_inverse=True)
-            found = np.array([self._crowded.get(key, -1) for key in some.tolist()])[back]
+            entries_of = [self._crowded.get(key, -1) for key in some.tolist()]
+            found = np.array(entries_of, np.int64)[back]
             known[rest] = found >= 0
             numbers[rest] = self._numbers[found]
         return numbers, known

@@ -145,8 +145,9 @@ class Kept:
         self._drain = _Drain(process.stdout, self._add)
 
     def wait_quiet(self, until_s: float) -> None:
-        """Until nothing came for a moment: what the kernel still held has come through."""
-        while time.monotonic() < until_s and time.monotonic() - self._last_s < _QUIET_S:
+        """Until nothing has come for a moment from now on: tcpdump has what the kernel held."""
+        began_s = time.monotonic()
+        while time.monotonic() < min(until_s, max(began_s, self._last_s) + _QUIET_S):
             time.sleep(_QUIET_S / 4)
 
     def finish(self) -> tuple[bytes, int]:
@@ -163,4 +164,5 @@ class Kept:
 
 
 _QUIET_S = 0.05
-"""In immediate mode a packet is handed over at once; this is far longer. Arbitrary."""
+"""In immediate mode tcpdump is handed a packet at once, and its end writes what it still has; this
+is far longer than the former takes. Arbitrary."""

@@ -29,23 +29,25 @@ class Tracing:
             chosen = chosen[: self._room]
         if len(chosen):
             self._room -= len(chosen)
-            start = now.start[chosen]
+            start = now.start.take(chosen)
             self._parts.append((
-                now.flow[chosen], now.side[chosen], rows.ns[chosen], start,
-                start + rows.payload[chosen],
+                now.flow.take(chosen), now.side.take(chosen), rows.ns.take(chosen), start,
+                start + rows.payload.take(chosen),
             ))  # fmt: skip
 
     def trace(self) -> Trace:
         """All that was kept."""
-        nothing = np.empty(0, np.int64)
-        parts = [np.concatenate(column) for column in zip(*self._parts, strict=True)]
-        flow, side, ns, start, end = parts or [nothing] * 5
-        order = np.argsort(flow.astype(np.uint16), kind="stable")
+        order = np.argsort(self._column(0).astype(np.uint16), kind="stable")
+        # One after the other: all of them twice would be the most memory that reading takes.
+        connection, side, ns, start, end = (self._column(at).take(order) for at in range(5))
         return Trace(
-            connection=flow[order],
-            from_server=side[order] == 1,
-            ns=ns[order],
-            start=start[order],
-            end=end[order],
+            connection=connection,
+            from_server=side == 1,
+            ns=ns,
+            start=start,
+            end=end,
             until_ns=self._until_ns,
         )
+
+    def _column(self, at: int) -> Ints:
+        return np.concatenate([np.empty(0, np.int64), *(part[at] for part in self._parts)])

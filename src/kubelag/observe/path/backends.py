@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from kubelag import __version__
 from kubelag.errors import KubelagError, TransportError, UsageError
@@ -52,6 +53,9 @@ class Searched:
     env: Mapping[str, str] = field(repr=False)
     port: int
     """On which the front listens."""
+    hosts: tuple[str, ...] = ()
+    """The server's addresses, where its name has been looked up already: it is not once more, as a
+    dead name server would take all the patience there is."""
     given: tuple[str, ...] = ()
     """`HOST:PORT` each, as the user has it."""
     haproxy: Path | None = None
@@ -139,9 +143,10 @@ def _by_cluster(searched: Searched) -> tuple[tuple[Backend, ...], str]:
             "the cluster was not asked for them, since the user's credential plugin would run",
         )
     why = ""
-    for patience_s in PATIENCES_S:
+    servers = _servers(searched)
+    for number, patience_s in enumerate(PATIENCES_S):
         try:
-            addresses, kind = _asked(searched, patience_s)
+            addresses, kind = _asked(searched, servers[number % len(servers)], patience_s)
             break
         except KubelagError as error:
             why = redact_text(error.message)
@@ -152,9 +157,27 @@ def _by_cluster(searched: Searched) -> tuple[tuple[Backend, ...], str]:
     return found, f"from {where}" if found else f"{where} lists none"
 
 
-def _asked(searched: Searched, patience_s: float) -> tuple[tuple[str, ...], str]:
+def _servers(searched: Searched) -> tuple[Kubeconfig, ...]:
+    """The server by each of its addresses, with the certificate's name; as it is, without any."""
+    config = searched.kubeconfig
+    parts = urlsplit(config.cluster.server)
+    name = config.cluster.tls_server_name or parts.hostname or ""
+    return tuple(
+        config.but(
+            cluster=config.cluster.but(
+                server=parts._replace(netloc=place(host, searched.port)).geturl(),
+                tls_server_name=name,
+            )
+        )
+        for host in searched.hosts
+    ) or (config,)
+
+
+def _asked(
+    searched: Searched, config: Kubeconfig, patience_s: float
+) -> tuple[tuple[str, ...], str]:
     """The addresses, and which kind of object told them."""
-    session = connect(searched.kubeconfig, searched.env, f"kubelag/{__version__}", no_observer)
+    session = connect(config, searched.env, f"kubelag/{__version__}", no_observer)
     server = without_user(searched.kubeconfig.cluster.server)
     try:
         for path, kind in ((_SLICES, "EndpointSliceList"), (_ENDPOINTS, "Endpoints")):

@@ -6,7 +6,6 @@ trusted ends a probe that verifies; a probe that does not verify learns what the
 
 import socket
 import ssl
-import struct
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -22,6 +21,7 @@ from kubelag.kube.transport.tls import HTTP1, HTTP2, TlsSettings
 from kubelag.model.path import AddressProbe, Hop
 from kubelag.observe.path.certificate import read_certificate
 from kubelag.observe.path.places import is_literal, split_place
+from kubelag.observe.sock_diag import SocketListError, parse_tcp_info
 
 if TYPE_CHECKING:
     from kubelag.kube.transport.messages import Conversation
@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 _IP_MTU, _IPV6_MTU = 14, 24
 """From linux/in.h and linux/in6.h; Python does not name them."""
 _TCP_INFO_BYTES = 104
-_SEGMENT_AT, _RTT_AT, _RETRANSMISSIONS_AT = 16, 68, 100
-"""tcpi_snd_mss, tcpi_rtt (microseconds) and tcpi_total_retrans in struct tcp_info (linux/tcp.h)."""
+"""What every kernel tells of a connection; newer ones would tell more."""
 _READ_BYTES = 65536
 _PATH = "/version"
 # Not /livez: a health check is exempt from queues and answered by a server that is slow otherwise.
@@ -185,22 +184,18 @@ class _Attempt:
         is_v6 = sock.family == socket.AF_INET6
         level = socket.IPPROTO_IPV6 if is_v6 else socket.IPPROTO_IP
         try:
-            info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
+            told = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
+            info = parse_tcp_info(told)
             mtu = sock.getsockopt(level, _IPV6_MTU if is_v6 else _IP_MTU)
-        except OSError:
+        except (OSError, SocketListError):
             return
-        if len(info) < _TCP_INFO_BYTES:
-            return
-        segment, rtt_us, again = (
-            struct.unpack_from("=I", info, at)[0]
-            for at in (_SEGMENT_AT, _RTT_AT, _RETRANSMISSIONS_AT)
-        )
         self._seen = replace(
             self._seen,
-            rtt_ns=rtt_us * 1000 or None,
-            retransmissions=again,
+            rtt_ns=info.rtt_us * 1000 or None,
+            retransmissions=info.total_retrans,
             path_mtu_bytes=mtu,
-            segment_bytes=segment,
+            segment_bytes=info.snd_mss,
+            congestion_window=info.snd_cwnd,
         )
 
 

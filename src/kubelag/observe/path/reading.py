@@ -1,6 +1,5 @@
 """What of the way can be read without sending anything: before the run, and again after it."""
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,8 +34,6 @@ class Asked:
     hosts: Path = Path("/etc/hosts")
     addresses: tuple[str, ...] = ()
     """`IP:port` of servers that the run was seen to connect to."""
-    clock: Callable[[], int] = time.time_ns
-    """Nanoseconds since the epoch."""
     progress: Progress = lambda _stage: None
     """Told what is looked at now; from the calling thread."""
 

@@ -91,9 +91,9 @@ class _Survey:
 
     def run(self) -> tuple[PathMap, list[str]]:
         way, asked = self._way, self._asked
-        searching = _in_background(lambda: find_backends(self._searched()))
         names = self._names()
         hosts = self._hosts(names)
+        searching = _in_background(lambda: find_backends(self._searched(hosts)))
         asked.progress("backends")
         known, _ = self._awaited(searching, _HEAD_START_S)
         asked.progress("addresses")
@@ -128,12 +128,19 @@ class _Survey:
         )
         return seen, self._notes
 
-    def _searched(self) -> Searched:
-        asked = self._asked
+    def _searched(self, hosts: tuple[str, ...]) -> Searched:
+        """By address where a name was looked up here; a proxy looks it up for itself."""
+        asked, way = self._asked, self._way
+        is_named = way.proxy is None and not is_literal(way.server.host)
+        config = asked.kubeconfig
+        if asked.server:
+            # Never the kubeconfig's own, which the command does not talk to.
+            config = config.but(cluster=config.cluster.but(server=asked.server))
         return Searched(
-            kubeconfig=asked.kubeconfig,
+            kubeconfig=config,
             env=asked.env,
-            port=self._way.server.port,
+            port=way.server.port,
+            hosts=hosts if is_named else (),
             given=checked_backends(asked.backends),
             haproxy=asked.haproxy,
         )
