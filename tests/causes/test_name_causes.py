@@ -97,6 +97,11 @@ def test_an_address_asks_no_name_server() -> None:
     assert judgement.sentence == "the server is given as an address, so no name server was asked"
 
 
+def test_questions_that_were_not_seen_may_have_been_asked() -> None:
+    judgement = judged(NameServerSlow(), asked(20 * MS, path=path()))
+    assert judgement.sentence == "no question to a name server was seen"
+
+
 def test_names_that_nobody_watched_are_unknown() -> None:
     blind = without("capture", "syscalls", "sockets", why="no permission")
     judgement = judged(NameServerSlow(), asked(2 * S, looks=blind))

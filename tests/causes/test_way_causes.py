@@ -194,7 +194,7 @@ HTTP1 = evidence(
         (DEAD_PROXY, ProxySlow(), "cannot be reached", "bypass_proxy"),
         (FAR, RoundTripsLong(), "100 ms", "delay_response"),
         (NARROW, BandwidthNarrow(), "Mbit/s", ""),
-        (MOVED, VirtualAddressMoved(), "02:00:00:00:00:02", ""),
+        (MOVED, VirtualAddressMoved(), "02:00:00:00:00:02", "bypass_vip"),
         (DIED, ConnectionDied(), SERVER, ""),
     ],
     ids=lambda value: getattr(value, "id", None),
@@ -208,6 +208,12 @@ def test_the_right_cause_is_suspected_first_with_its_component(
     assert component in first.sentence
     assert first.experiments == ((experiment,) if experiment else ())
     assert 0 <= first.low_ns <= first.high_ns
+
+
+def test_where_only_ipv6_is_answered_ipv4_may_be_left_out() -> None:
+    answered = replace(DEAD_ADDRESS.connections[-1], server="[2001:db8::1]:6443")
+    seen = replace(DEAD_ADDRESS, connections=(*DEAD_ADDRESS.connections[:-1], answered))
+    assert judged(AddressDead(), seen).experiments == ("address_literal", "ipv6_only")
 
 
 def test_a_slow_terminator_is_told_from_slow_servers() -> None:
@@ -260,6 +266,7 @@ def test_the_backend_that_is_not_as_the_others_is_named(trouble: str) -> None:
     assert f"master2 (10.0.1.2:6443) {trouble}" in first.sentence
     assert first.experiments == ("direct_backend:master1",)
     assert first.supporting == ("direct_backend:master2",)
+    assert (" against " in first.arithmetic) == (trouble != "refuses connections")
     assert "tls_slow" not in found
     assert "api_server_slow" not in found
     assert any("1 connection of this run went to master2" in fact.text for fact in first.facts)

@@ -20,6 +20,7 @@ from kubelag.engine.explain import Explained, Teller, Wish
 from kubelag.engine.reporting import judge
 from kubelag.engine.road import Hints
 from kubelag.errors import KubelagError
+from kubelag.experiments.catalogue import EXPERIMENTS
 from kubelag.model.evidence import Run
 from kubelag.model.experiment import Trial
 
@@ -53,6 +54,37 @@ def test_options_become_a_wish(monkeypatch: pytest.MonkeyPatch) -> None:
     assert made.wish.argv == ("kubectl", "-n", "x", "get", "po")
     assert (made.wish.cold, made.wish.once, made.wish.prove) == (True, True, False)
     assert (made.wish.budget_s, made.wish.show_output) == (7.5, True)
+
+
+def test_experiments_by_name_become_part_of_the_wish(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = install(monkeypatch)
+    words = "explain -q --try http1_only --try direct_backend:master1 kubectl get nodes"
+    assert main(words.split()) == 0
+    assert made.wish is not None
+    assert made.wish.experiments == ("http1_only", "direct_backend:master1")
+
+
+def test_the_experiments_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "--try", "help"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "bypass_vip         to the balancer's own address" in lines
+    assert len(lines) == len(EXPERIMENTS)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--try nonsense kubectl get nodes", "There is no experiment 'nonsense'"),
+        ("--try http1_only --no-proof kubectl get nodes", "--no-proof forbids it"),
+        ("--try http1_only --once kubectl get nodes", "--once forbids it"),
+        ("--try http1_only", "--try needs a command"),
+    ],
+)
+def test_an_experiment_that_cannot_be_tried_is_refused(
+    words: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["explain", *words.split()]) == 2
+    assert said in capsys.readouterr().err
 
 
 def test_what_is_known_of_the_way_becomes_part_of_the_wish(

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from evidence import MS, S
-from kubelag.engine.proof import in_proportion, rule, scaled
+from kubelag.engine.expecting import in_proportion, scaled
+from kubelag.engine.proof import rule
 from kubelag.experiments.statistics import paired
 from kubelag.model.experiment import Arm, DoseResponse, Experiment, Trial
 from kubelag.model.verdict import Judgement
@@ -259,7 +260,7 @@ def test_round_trips_that_cost_what_was_predicted_are_proven_by_dose_and_respons
     assert proof.sentence == (
         "by dose and response: 50.0 ms and 100 ms more for each round trip made it longer by 5.0 "
         "times that (95 % interval 4.8 to 5.2, 3 blocks), so that many round trips of 100 ms are "
-        "waited for one after the other: 500 ms of 1.00 s"
+        "waited for one after the other: at least 500 ms of 1.00 s"
     )
 
 
@@ -267,7 +268,7 @@ def test_round_trips_that_cost_what_was_predicted_are_proven_by_dose_and_respons
     ("changes", "verdict", "why"),
     [
         ({"slope": 5.0, "spread": 4.0}, "likely", "95 % interval is 100 ms to 900 ms"),
-        ({"slope": 1.0, "spread": 0.5}, "unknown", "the model is wrong here"),
+        ({"slope": 1.0, "spread": 0.5}, "unknown", "out of their reach, or not there"),
         ({"slope": 9.0}, "likely", "more than the"),
         ({"slope": 3.0}, "likely", "less than the"),
         (
@@ -325,3 +326,61 @@ def test_a_name_without_a_label_means_the_first_arm_that_was_measured() -> None:
     by_arm = rule(replace(SUSPICION, experiments=("direct_backend:a",)), runs, 10 * S, 9 * S)
     assert by_arm.proof is None
     assert "direct_backend:a: not at an end after 50 s" in by_arm.reason
+
+
+def test_a_failed_dose_leaves_no_response_to_rely_on() -> None:
+    given = doses()
+    (first, *others) = given.experiments
+    failed = replace(first, outcome="failed", why="it ended with exit code [1]")
+    ruling = rule(DOSED, replace(given, experiments=(failed, *others)), 1 * S, 500 * MS)
+    assert (ruling.verdict, ruling.proof) == ("likely", None)
+    assert "it ended with exit code [1]" in ruling.reason
+
+
+SLOW_TLS = replace(SUSPICION, experiments=("direct_backend",), factors=("tls",))
+
+
+def straight(besides: tuple[tuple[str, int], ...]) -> Trial:
+    """The API server's own address in place of the balancer's name saved 8.5 s of 10."""
+    made = trial(1500 * MS, 1480 * MS, 1510 * MS, name="direct_backend:a")
+    (one,) = made.experiments
+    return replace(made, experiments=(replace(one, besides=besides),))
+
+
+@pytest.mark.parametrize(
+    ("besides", "verdict"),
+    [
+        ((("dns", 2 * MS), ("connect", 30 * MS)), "proven"),
+        ((("dns", 7 * S),), "likely"),
+        ((("dns", 4 * S), ("connect", 4 * S)), "likely"),
+        ((("tls", 9 * S),), "proven"),
+    ],
+)
+def test_what_an_arm_takes_away_besides_is_not_the_causes(
+    besides: tuple[tuple[str, int], ...], verdict: str
+) -> None:
+    assert rule(SLOW_TLS, straight(besides), 10 * S, 9 * S).verdict == verdict
+
+
+def test_what_else_a_saving_may_be_is_said() -> None:
+    ruling = rule(SLOW_TLS, straight((("dns", 7 * S), ("tls", 2 * S))), 10 * S, 9 * S)
+    assert ruling.reason.endswith("but 7.00 s of looking up names may be in that")
+    assert ruling.proof is not None
+    assert ruling.proof.sentence.endswith("up to 7.00 s of looking up names may be in that")
+    quick = rule(SLOW_TLS, straight((("dns", 2 * MS),)), 10 * S, 9 * S).proof
+    assert quick is not None
+    assert "looking up" not in quick.sentence
+
+
+def test_what_others_are_compared_with_decides_nothing() -> None:
+    """Where the arm itself failed, its own control would show what a full cache saves."""
+    made = trial(1500 * MS, 1480 * MS, 1510 * MS, name="discovery_stubbed:full")
+    (full,) = made.experiments
+    arms = (
+        Experiment(id="discovery_stubbed:stubbed", outcome="failed", why="it failed"),
+        replace(full, is_control=True),
+    )
+    broken = replace(SUSPICION, experiments=("discovery_stubbed",))
+    ruling = rule(broken, replace(made, experiments=arms), 10 * S, 9 * S)
+    assert (ruling.verdict, ruling.proof) == ("likely", None)
+    assert "it failed" in ruling.reason

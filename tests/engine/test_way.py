@@ -1,4 +1,4 @@
-"""What is said of each hop, healthy and not, and of who was silent."""
+"""What is said of each hop, healthy and not."""
 
 from dataclasses import replace
 from typing import Any
@@ -12,20 +12,21 @@ from evidence import (
     S,
     connection,
     evidence,
+    lookup,
     name_probe,
     path,
-    pause,
     probe,
     request,
     silent,
     unanswered,
 )
-from kubelag.engine.way import silences, way
-from kubelag.model.network import Comparison
+from kubelag.engine.way import way
+from kubelag.model.network import Lookup
 from kubelag.model.path import Backend, BalancerCount, Certificate, Neighbour, PathMap, Resolver
 from kubelag.model.report import WayLine
 
 PROXY = "10.0.0.9:3128"
+HOP = f"VIP/balancer {SERVER}"
 
 
 def lines(found: PathMap | None = None, **changes: Any) -> dict[str, WayLine]:
@@ -42,38 +43,40 @@ def test_nothing_is_said_where_nobody_looked() -> None:
 def test_a_healthy_way_is_told_from_the_name_to_the_servers() -> None:
     found = lines(path(), connections=(connection(0, S),), requests=(request("/api", 0, S),))
     assert list(found) == [
-        "name server 10.0.0.2:53",
-        f"address {SERVER}",
+        "DNS 10.0.0.2:53",
+        HOP,
         "API server master1",
         "API server master2",
         "API server master3",
         "this run",
     ]
     assert all(one.is_well for one in found.values())
-    assert found["name server 10.0.0.2:53"].sentence == (
+    assert found["DNS 10.0.0.2:53"].sentence == (
         "A 127.0.0.1 in 1.00 ms, AAAA has no address in 1.00 ms"
     )
-    assert found[f"address {SERVER}"].sentence == (
+    assert found[HOP].sentence == (
         "connect 1.00 ms, TLS 3.00 ms, answer 2.00 ms, round trip 1.00 ms, h2"
     )
     assert found["API server master2"].sentence == (
-        "10.0.1.2:6443 (by endpoints): connect 1.00 ms, TLS 3.00 ms, answer 2.00 ms, "
-        "round trip 1.00 ms, h2; met 1 time through the address"
+        "10.0.1.2:6443: connect 1.00 ms, TLS 3.00 ms, answer 2.00 ms, round trip 1.00 ms, h2"
     )
 
 
-@pytest.mark.parametrize("code", ["timeout", "refused", "SERVFAIL"])
-def test_a_name_server_that_does_not_answer_is_not_well(code: str) -> None:
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [("timeout", "no answer"), ("refused", "refused to answer"), ("SERVFAIL", "SERVFAIL")],
+)
+def test_a_name_server_that_does_not_answer_is_not_well(code: str, words: str) -> None:
     bad = name_probe("A", code=code, took_ns=5 * S, server="10.0.0.3:53")
     found = lines(path(names=(name_probe("A", addresses=("127.0.0.1",)), bad)))
-    assert found["name server 10.0.0.2:53"].is_well
-    line = found["name server 10.0.0.3:53"]
-    assert (line.is_well, line.sentence) == (False, f"A {code} in 5.00 s")
+    assert found["DNS 10.0.0.2:53"].is_well
+    line = found["DNS 10.0.0.3:53"]
+    assert (line.is_well, line.sentence) == (False, f"A {words} in 5.00 s")
 
 
 def test_a_searched_name_is_told_by_its_name() -> None:
     searched = name_probe("A", name="api.corp.example.com", code="NXDOMAIN", is_searched=True)
-    line = lines(path(names=(searched,)))["name server 10.0.0.2:53"]
+    line = lines(path(names=(searched,)))["DNS 10.0.0.2:53"]
     assert (line.is_well, line.sentence) == (True, "A api.corp.example.com NXDOMAIN in 1.00 ms")
 
 
@@ -84,37 +87,58 @@ def test_a_name_of_the_hosts_file_asks_nobody() -> None:
 
 
 def test_an_address_that_is_silent_is_not_well() -> None:
-    line = lines(path(front=(probe(), silent(), silent())))[f"address {SERVER}"]
+    line = lines(path(front=(probe(), silent(), silent())))[HOP]
     assert not line.is_well
     assert line.sentence.endswith("2 of 3 tries failed: no answer within 3 s")
 
 
 def test_an_address_that_is_slow_is_not_well() -> None:
-    line = lines(path(front=(probe(), probe(tls_ns=2 * S))))[f"address {SERVER}"]
+    line = lines(path(front=(probe(), probe(tls_ns=2 * S))))[HOP]
     assert not line.is_well
     assert "TLS 3.00 ms to 2.00 s" in line.sentence
 
 
 def test_what_was_sent_again_and_how_large_packets_may_be_is_told() -> None:
     again = probe(retransmissions=2, path_mtu_bytes=1400)
-    sentence = lines(path(front=(again,)))[f"address {SERVER}"].sentence
+    sentence = lines(path(front=(again,)))[HOP].sentence
     assert "2 segments sent again, path MTU 1,400 bytes" in sentence
+
+
+@pytest.mark.parametrize(
+    ("protocol", "words"), [("h2", "h2 over TLSv1.3"), ("", "no ALPN over TLSv1.3")]
+)
+def test_what_is_spoken_is_told(protocol: str, words: str) -> None:
+    shown = probe(protocol=protocol, tls_version="TLSv1.3")
+    assert lines(path(front=(shown,)))[f"VIP/balancer {SERVER}"].sentence.endswith(f", {words}")
 
 
 def test_equal_figures_are_no_range() -> None:
     found = lines(path(front=(probe(tls_ns=3 * MS), probe(tls_ns=3 * MS + 1))))
-    assert "TLS 3.00 ms, " in found[f"address {SERVER}"].sentence
+    assert "TLS 3.00 ms, " in found[HOP].sentence
+
+
+def shown(digest: str, ends_at: str, *names: str) -> Any:
+    given = Certificate(sha256=digest, ends_at=f"{ends_at}T00:00:00+00:00", names=names)
+    return probe(certificate=given)
 
 
 def test_the_certificate_that_ends_first_is_told() -> None:
-    shown = [
-        probe(certificate=Certificate(sha256=digest, ends_at=f"{year}-01-02T00:00:00+00:00"))
-        for digest, year in (("a", 2030), ("b", 2029))
-    ]
-    sentence = lines(path(front=tuple(shown)))[f"address {SERVER}"].sentence
-    assert sentence.endswith("; 2 certificates, the first ends 2029-01-02")
-    one = lines(path(front=(shown[0],)))[f"address {SERVER}"].sentence
-    assert one.endswith("; certificate until 2030-01-02")
+    both = (shown("a", "2030-01-02"), shown("b", "2029-01-02"))
+    assert lines(path(front=both))["2 certificates"].sentence == "the first ends 2029-01-02"
+    assert lines(path(front=both[:1]))["certificate"].sentence == "ends 2030-01-02"
+
+
+def test_when_a_damaged_certificate_ends_is_not_known() -> None:
+    damaged = probe(certificate=Certificate(sha256="a"))
+    assert lines(path(front=(damaged,)))["certificate"].sentence == "ends at an unknown time"
+
+
+def test_the_names_of_a_certificate_are_told_the_one_that_counts_first() -> None:
+    names = ("kubernetes", "kubernetes.default", "10.0.0.1", "api.example.com")
+    line = lines(path(front=(shown("a", "2030-01-02", *names),)))["certificate"]
+    assert line.sentence == (
+        "for api.example.com, kubernetes, kubernetes.default and 1 more, ends 2030-01-02"
+    )
 
 
 def card(address: str, mac: str, at_ns: int = 0) -> Neighbour:
@@ -124,7 +148,7 @@ def card(address: str, mac: str, at_ns: int = 0) -> Neighbour:
 def test_an_address_that_moved_says_from_where_to_where() -> None:
     cards = (card("127.0.0.1", "02:00:00:00:00:02", S),)
     before = (card("127.0.0.1", "02:00:00:00:00:01"),)
-    line = lines(path(neighbours=before), neighbours=cards)[f"address {SERVER}"]
+    line = lines(path(neighbours=before), neighbours=cards)[HOP]
     assert not line.is_well
     assert line.sentence.endswith("it moved: 02:00:00:00:00:01 to 02:00:00:00:00:02")
 
@@ -140,7 +164,7 @@ def test_a_neighbour_whose_address_begins_alike_is_another() -> None:
 def test_an_address_of_ipv6_that_moved_is_known_without_its_brackets() -> None:
     front = (probe(address="[2001:db8::1]:6443"),)
     cards = (card("2001:db8::1", "02:00:00:00:00:01"), card("2001:db8::1", "02:00:00:00:00:02", S))
-    line = lines(path(front=front, neighbours=cards))["address [2001:db8::1]:6443"]
+    line = lines(path(front=front, neighbours=cards))["VIP/balancer [2001:db8::1]:6443"]
     assert "it moved" in line.sentence
 
 
@@ -181,7 +205,22 @@ def test_a_backend_without_a_name_of_its_own_is_told_once() -> None:
         for place in ("10.0.1.1:6443", "10.0.1.2:6443")
     )
     line = lines(path(backends=backends, behind=()))["API server 10.0.1.1:6443"]
-    assert line.sentence.startswith("(by endpoints): not tried")
+    assert line.sentence == "not tried"
+
+
+def test_how_the_api_servers_were_found_and_which_was_met_in_turn_is_told() -> None:
+    front = (*(probe(backend=name) for name in ("master2", "master1", "", "master2")), silent())
+    found = lines(path(front=front, backends_why="given with --backend"))
+    assert found["API servers"].sentence == (
+        "3, given with --backend; met through the address in turn: 2 1 ? 2 x "
+        "(numbered as listed, x failed, ? not known)"
+    )
+
+
+def test_api_servers_that_nobody_told_of_are_not_known() -> None:
+    found = lines(path(backends=(), behind=(), backends_why="the cluster did not tell them"))
+    assert found["API servers"].sentence == "not known: the cluster did not tell them"
+    assert f"address {SERVER}" in found
 
 
 def test_a_single_server_that_is_dialled_itself_stands_behind_nothing() -> None:
@@ -220,13 +259,21 @@ def count(at_ns: int = 0, **changes: Any) -> BalancerCount:
 def test_the_balancers_counters_say_what_happened_meanwhile(
     later: BalancerCount, words: str, *, is_well: bool
 ) -> None:
-    line = lines(path(balancer=(count(), later)))["balancer's api/master1"]
+    line = lines(path(balancer=(count(), later)))["balancer's master1"]
     assert line.is_well == is_well
     assert words in line.sentence
 
 
+def test_a_server_of_several_sections_is_told_with_its_section() -> None:
+    found = lines(path(balancer=(count(), count(frontend="web"))))
+    assert [hop for hop in found if hop.startswith("balancer")] == [
+        "balancer's api/master1",
+        "balancer's web/master1",
+    ]
+
+
 def test_counters_that_were_read_once_say_nothing_of_meanwhile() -> None:
-    line = lines(path(balancer=(count(),)))["balancer's api/master1"]
+    line = lines(path(balancer=(count(),)))["balancer's master1"]
     assert "what it did meanwhile is not known" in line.sentence
     assert "session" not in line.sentence
 
@@ -246,8 +293,49 @@ def test_the_runs_own_connections_are_told_last() -> None:
 
 
 def test_a_handshake_that_was_too_short_to_be_seen_took_not_zero() -> None:
-    short = connection(0, S, seen_by="sockets", secured_ns=START + MS)
-    assert "TLS" not in this_run(short).sentence
+    short = connection(0, S, seen_by="sockets", hello_ns=None)
+    assert "TLS too short to be seen, " in this_run(short).sentence
+
+
+def test_a_handshake_of_the_run_that_never_finished_is_told() -> None:
+    line = this_run(connection(0, S), connection(0, S, 2, secured_ns=None))
+    assert not line.is_well
+    assert "TLS 2.00 ms, 1 TLS handshake never finished, " in line.sentence
+
+
+@pytest.mark.parametrize("stage", ["syn_ns", "hello_ns"])
+def test_a_connection_of_the_run_that_took_long_to_make_is_not_well(stage: str) -> None:
+    assert not this_run(connection(0, S, **{stage: START - S})).is_well
+
+
+def test_what_the_kernel_told_of_the_runs_connections_is_told() -> None:
+    line = this_run(connection(0, S, rtt_smoothed_ns=2 * MS, congestion_window=7))
+    assert "round trip 1.00 ms (smoothed 2.00 ms), cwnd 7 segments, " in line.sentence
+
+
+def question(took_ns: int | None) -> Lookup:
+    answered_ns = None if took_ns is None else START + took_ns
+    return Lookup(server="10.0.0.2:53", asked_ns=START, answered_ns=answered_ns, seen_by="capture")
+
+
+@pytest.mark.parametrize(
+    ("took_ns", "is_well", "words"),
+    [
+        ((MS, MS), True, "2 DNS questions answered in 1.00 ms, 1 connection, "),
+        ((2 * S,), False, "1 DNS question answered in 2.00 s, "),
+        ((MS, None), False, "2 DNS questions answered in 1.00 ms, 1 without an answer, "),
+        ((None,), False, "1 DNS question without an answer, "),
+    ],
+    ids=["well", "slow", "one silent", "silent"],
+)
+def test_what_the_run_asked_name_servers_is_told(
+    took_ns: tuple[int | None, ...], words: str, *, is_well: bool
+) -> None:
+    asked = tuple(question(one) for one in took_ns)
+    made = {"connections": (connection(0, S),), "requests": (request("/api", 0, S),)}
+    line = lines(path(port=6443), lookups=asked, **made)["this run"]
+    assert line.is_well == is_well
+    assert line.sentence.startswith(words)
 
 
 def test_connections_that_never_came_about_are_told() -> None:
@@ -256,53 +344,34 @@ def test_connections_that_never_came_about_are_told() -> None:
     assert line.sentence.startswith(f"3 connections, 2 of them never came about ({SERVER})")
 
 
+def test_a_proxy_that_let_this_run_wait_is_told() -> None:
+    asked_ns, answered_ns = START + MS, START + MS + 2 * S
+    run = connection(0, 3 * S, proxy_asked_ns=asked_ns, proxy_answered_ns=answered_ns)
+    line = this_run(run)
+    assert not line.is_well
+    assert ", the proxy's answer 2.00 s, " in line.sentence
+
+
+def test_connections_that_the_server_cut_are_told() -> None:
+    line = this_run(connection(0, S, ending="server_reset"), connection(0, S, 2))
+    assert not line.is_well
+    assert ", 1 reset from the server's side, " in line.sentence
+
+
 def test_segments_that_were_sent_again_are_told() -> None:
     line = this_run(connection(0, S, sent_again=2))
     assert not line.is_well
     assert "2 of 20 segments sent again" in line.sentence
+    assert this_run(connection(0, S, sent_again=2, received_segments=400)).is_well
 
 
-def said(*pauses: Any, **changes: Any) -> list[str]:
-    return list(silences(evidence(connections=(connection(0, 9 * S, pauses=pauses),), **changes)))
+def test_a_run_that_never_got_further_than_the_name_tells_that() -> None:
+    line = lines(path(), lookups=(lookup(0, None), lookup(0, None)))["this run"]
+    assert not line.is_well
+    assert line.sentence == "2 DNS questions without an answer, no connection to the server"
 
 
-def test_nobody_was_silent() -> None:
-    assert said() == []
-
-
-@pytest.mark.parametrize(
-    ("awaited", "words"),
-    [
-        ("client", "the line was silent for 2.00 s while the client itself had to speak"),
-        ("server", "the line was silent for 2.00 s while the server had to speak"),
-        ("unclear", "the line was silent for 2.00 s while nobody can tell who had to speak"),
-    ],
-)
-def test_who_was_awaited_is_told_with_when_and_how_long(awaited: str, words: str) -> None:
-    assert said(pause(S, 2 * S, awaited=awaited)) == [f"{words} (1 pause: 2.00 s at 1.00 s)"]
-
-
-def test_a_pause_in_which_something_was_sent_again_is_nobodys() -> None:
-    (told,) = said(pause(S, 2 * S, retransmissions=1))
-    assert "while what had been sent had to be sent again" in told
-
-
-def test_silences_that_overlap_count_once_and_the_longest_are_shown() -> None:
-    (told,) = said(*(pause(n * S // 2, S + n * MS) for n in range(7)))
-    assert told.startswith("the line was silent for 4.01 s while the server had to speak (7 pauses")
-    assert told.count(" at ") == 5
-
-
-def test_the_verdict_of_both_ends_comes_first() -> None:
-    both = Comparison(
-        matched_segments=4,
-        offset_ns=0,
-        offset_error_ns=1,
-        connections=1,
-        forth_ns=(1, 1),
-        back_ns=(1, 1),
-        lost_forth=0,
-        lost_back=0,
-        sentence="The client was silent",
-    )
-    assert said(pause(S, 2 * S), comparison=both)[0] == "The client was silent"
+def test_an_answer_that_was_too_quick_to_be_timed_took_not_zero() -> None:
+    run = connection(0, S)
+    found = lines(path(port=6443), connections=(run,), lookups=(lookup(0, 0),))
+    assert "1 DNS question answered too soon to be timed" in found["this run"].sentence

@@ -35,6 +35,7 @@ from kubelag.experiments.workshop import RelayPlan, Workshop
 from kubelag.kube.config.kubeconfig import load_kubeconfig
 from kubelag.model.network import Connection
 from kubelag.model.path import AddressProbe, Backend, PathMap
+from kubelag.timeline.factors import CONNECT, DNS
 
 HOST, PORT = "api.example.com", 8443
 V4, V4_TOO, V6 = "10.0.0.10", "10.0.0.11", "2001:db8::1"
@@ -337,3 +338,21 @@ def test_a_backends_host_is_a_balancer_where_it_speaks_tls_on_the_fronts_port(
     assert arms["127.0.0.2"].variant.cache_server == f"https://127.0.0.2:{balancer}/k8s"
     with pytest.raises(NotApplicableError, match="no backend's host accepts TLS"):
         scene.arms(BypassVip(), replace(path, backends=backends[2:]))
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [DirectBackend(), AddressLiteral(), Ipv4Only(), SmallSegments()],
+    ids=lambda kind: kind.id,
+)
+def test_an_address_in_place_of_a_name_takes_more_away_and_says_so(
+    scene: Scene, kind: Kind
+) -> None:
+    for treatment in scene.arms(kind, path_map(backends=BACKENDS)).values():
+        assert treatment.removes == (DNS, CONNECT)
+
+
+def test_a_proxys_name_goes_with_it_and_stays_where_it_stays(scene: Scene) -> None:
+    path = path_map(proxy="proxy:3128", proxy_source="HTTPS_PROXY", backends=BACKENDS)
+    assert scene.arms(BypassProxy(), path)[""].removes == (DNS, CONNECT)
+    assert scene.arms(DirectBackend(), path)["master1"].removes == ()

@@ -116,6 +116,47 @@ def test_each_exchange_takes_one_delay_more_and_the_first_one_the_handshakes_too
     assert took_s >= (exchanges + 1) * DOSE_S
 
 
+def test_whatever_the_server_says_is_late_also_where_nobody_has_asked_again(
+    workshop: Workshop,
+) -> None:
+    heard: list[float] = []
+    said: list[float] = []
+
+    def twice(client: socket.socket) -> None:
+        client.recv(10)
+        client.sendall(b"head")
+        # The end of an answer that takes its time: further away it arrives later, too.
+        heard_head.wait(20)
+        said.append(time.monotonic())
+        client.sendall(b"body")
+
+    heard_head = threading.Event()
+    with server(twice) as target:
+        port = workshop.relay(RelayPlan(target=target, delay_s=DOSE_S))
+        with connected(port) as client:
+            client.sendall(b"question")
+            assert client.recv(10) == b"head"
+            heard_head.set()
+            assert client.recv(10) == b"body"
+            heard.append(time.monotonic())
+    assert heard[0] - said[0] >= DOSE_S
+
+
+def test_a_delay_is_no_shorter_and_hardly_longer_than_asked_for(workshop: Workshop) -> None:
+    exchanges = 40
+    with server(echo) as target:
+        port = workshop.relay(RelayPlan(target=target, delay_s=0.005))
+        took = []
+        with connected(port) as client:
+            for _ in range(exchanges):
+                start_s = time.monotonic()
+                client.sendall(b"x")
+                client.recv(1)
+                took.append(time.monotonic() - start_s)
+    assert min(took[1:]) >= 0.005
+    assert min(took[1:]) < 0.0058, "whole milliseconds would be too coarse"
+
+
 def test_a_stream_is_late_once_and_not_chunk_by_chunk(workshop: Workshop) -> None:
     def stream(client: socket.socket) -> None:
         client.recv(10)

@@ -11,7 +11,7 @@ import pytest
 
 from evidence import cache
 from kubelag.experiments.contract import NotApplicableError
-from kubelag.experiments.scratch import Scratch, own_prefix, sweep
+from kubelag.experiments.scratch import Scratch
 
 
 @pytest.fixture
@@ -76,22 +76,6 @@ def test_everything_is_gone_afterwards_whatever_happened(root: Path) -> None:
         raise KeyboardInterrupt
     assert not made.exists()
     assert sorted(path.name for path in root.parent.iterdir()) == ["cache"]
-
-
-def test_what_a_killed_run_left_is_swept_and_what_a_living_one_uses_is_not(tmp_path: Path) -> None:
-    alive = tmp_path / f"{own_prefix()}abc"
-    dead = tmp_path / alive.name.replace(f"-{os.getpid()}-", "-4194999-")
-    elsewhere = tmp_path / ".kubelag-0123abcd-4194999-abc"
-    stranger = tmp_path / ".kubelag-notes"
-    old = tmp_path / ".kubelag-0123abcd-4194999-old"
-    for path in (dead, alive, elsewhere, stranger, old):
-        path.mkdir()
-    os.utime(old, (1, 1))
-    os.utime(stranger, (1, 1))
-    sweep(tmp_path)
-    assert not dead.exists()
-    assert not old.exists()
-    assert all(path.exists() for path in (alive, elsewhere, stranger))
 
 
 def test_the_users_own_cache_is_used_only_where_it_is_asked_for(root: Path) -> None:

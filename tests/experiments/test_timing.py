@@ -8,7 +8,8 @@ import pytest
 
 from evidence import cache
 from kubelag.experiments.contract import NotApplicableError, Variant
-from kubelag.experiments.scratch import Scratch, own_prefix
+from kubelag.experiments.private_place import own_prefix
+from kubelag.experiments.scratch import Scratch
 from kubelag.experiments.timing import run_timed
 from kubelag.launch import seccomp
 from kubelag.launch.child import Child
@@ -107,3 +108,21 @@ def test_it_runs_under_the_filter_that_is_asked_for(tmp_path: Path, scratch: Scr
     client = script(tmp_path / "client", "grep -q 'Seccomp:.2' /proc/self/status")
     filtered = Variant(argv=(str(client),), env=ENV, child=Child().under("no_sync"))
     assert run_timed(filtered, scratch, quiet).exit_code == 0
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_how_it_complains_is_kept_without_figures_where_it_is_wanted(
+    tmp_path: Path, scratch: Scratch, keeps: bool
+) -> None:
+    words = ("echo 'I0101 12:00:00 first' >&2", "echo 'dial tcp 10.0.0.1:6443: refused' >&2")
+    client = str(script(tmp_path / "complaining", *words, "echo ' ' >&2", "exit 1"))
+    variant = Variant(argv=(client,), env=ENV, cache="own", keeps_complaint=keeps)
+    complaint = run_timed(variant, scratch, quiet).complaint
+    assert complaint == ("dial tcp # refused" if keeps else "")
+
+
+def test_a_long_complaint_is_read_to_its_end_alone(tmp_path: Path, scratch: Scratch) -> None:
+    flood = "head -c 3000000 /dev/zero | tr '\\0' 'x' >&2"
+    client = str(script(tmp_path / "flooding", flood, "echo >&2", "echo 'at last' >&2", "exit 1"))
+    variant = Variant(argv=(client,), env=ENV, cache="own", keeps_complaint=True)
+    assert run_timed(variant, scratch, quiet).complaint == "at last"

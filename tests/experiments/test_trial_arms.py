@@ -66,6 +66,17 @@ def test_an_arm_is_compared_with_the_one_that_it_names_and_that_runs_too(play: P
     assert treated.estimate.saving_ns == pytest.approx(400 * MS, abs=10 * MS)
 
 
+def test_what_others_are_compared_with_is_told_as_that_and_holds_nothing_up(play: Play) -> None:
+    """By itself the relay saves next to nothing, which would take five blocks to say."""
+    arms = Several(arm("relay"), arm("treated", against="relay"))
+    trial = play(Machine(relay=995 * MS, treated=100 * MS), arms)
+    assert {one.id: one.is_control for one in trial.experiments} == {
+        "several:relay": True,
+        "several:treated": False,
+    }
+    assert trial.stopped == "settled after 3 blocks"
+
+
 def dosed(*doses_ms: int) -> Several:
     return Several(
         *(

@@ -6,7 +6,7 @@ import pytest
 
 from kubelag.experiments import workshop as workshop_module
 from kubelag.experiments.contract import NotApplicableError
-from kubelag.experiments.scratch import own_prefix
+from kubelag.experiments.private_place import own_prefix
 from kubelag.experiments.workshop import Workshop
 from kubelag.kube.secret import Secret
 from kubelag.observe.mounts import is_in_memory

@@ -505,22 +505,29 @@ UNEXPLAINED = replace(
 ROAD = replace(
     INCIDENT,
     way=(
-        WayLine(hop="name server 10.77.0.53:53", sentence="A 10.77.0.10 in 0.41 ms, AAAA NOERROR"),
         WayLine(
-            hop="address 10.77.0.10:8443",
+            hop="DNS 10.77.0.53:53",
+            sentence="A 10.77.0.10 in 0.41 ms, AAAA has no address in 0.38 ms",
+        ),
+        WayLine(
+            hop="VIP/balancer 10.77.0.10:8443",
             sentence=(
-                "connect 0.08 to 0.11 ms, TLS 1.90 to 2.40 ms, answer 0.70 to 1.20 ms, round trip "
-                "0.05 ms, path MTU 1,500 bytes, h2; 3 certificates, the first ends 2027-11-23"
+                "connect 0.08–0.11 ms, TLS 1.90–2.40 ms, answer 0.70–1.20 ms, "  # noqa: RUF001 - en dashes mean ranges
+                "round trip 0.05 ms, cwnd 10 segments, path MTU 1,500 bytes, h2"
             ),
         ),
         WayLine(
+            hop="3 certificates",
+            sentence="for api.example.com, 10.77.0.10 and 4 more, the first ends 2027-11-23",
+        ),
+        WayLine(
             hop="API server master2",
-            sentence="10.77.0.12:6443 (by endpoints): 2 of 2 tries failed: no answer within 3.3 s",
+            sentence="10.77.0.12:6443: 2 of 2 tries failed: no answer within 3.3 s",
             is_well=False,
         ),
         WayLine(hop="this run", sentence="1 connection, 0 of 412 segments sent again"),
     ),
-    silences=("the line was silent and the client itself had to speak during 9.62 s (5 pauses)",),
+    silences=("the line was silent for 9.62 s while the client itself had to speak (5 pauses)",),
 )
 
 SAMPLES = {

@@ -17,8 +17,11 @@ Sources
     Go's net package (dial.go, partialDeadline), RFC 6724.
 """
 
+from collections.abc import Sequence
+
 from kubelag.causes import way_facts
 from kubelag.causes.contract import Case, innocent, unknown
+from kubelag.model.network import Connection
 from kubelag.model.remedy import Advice
 from kubelag.model.units import counted, seconds
 from kubelag.model.verdict import Fact, Judgement, Source
@@ -70,17 +73,23 @@ class AddressDead:
                 f"{seconds(first.spent_ns)}"
             ),
             facts=tuple(_facts(case)),
-            experiments=("address_literal",),
+            experiments=("address_literal", *_other_family(others)),
             advice=(_ADVICE,),
             sources=_SOURCES,
         )
+
+
+def _other_family(others: Sequence[Connection]) -> tuple[str, ...]:
+    """Where IPv6 alone is answered, the whole of IPv4 may be left out."""
+    return ("ipv6_only",) if all(one.server.startswith("[") for one in others) else ()
 
 
 def _innocent(case: Case) -> str:
     made = [one.connect_ns for one in way_facts.connections(case) if one.connect_ns is not None]
     if not made:
         return "no connection was dialled in vain"
-    return f"{counted(len(made), 'connection')} made, each within {seconds(max(made))}"
+    slowest = f"{seconds(max(made))}{' at the slowest' if len(made) > 1 else ''}"
+    return f"{counted(len(made), 'connection')} made, in {slowest}"
 
 
 def _facts(case: Case) -> list[Fact]:

@@ -111,16 +111,21 @@ def _suspected(
         factors=factors,
         low_ns=case.exclusive_ns(*factors),
         high_ns=case.union_ns(*factors),
-        arithmetic=(
-            f"1 of {counted(len(path.backends), 'API server')} {_WORDS[first.trouble]}: "
-            f"{seconds(first.took_ns)} against {seconds(first.others_ns)} of the others"
-        ),
+        arithmetic=_arithmetic(path, first),
         facts=(*_facts(path), *_met(case, first)),
         experiments=tuple(f"direct_backend:{name}" for name in way_facts.good_backends(path)[:1]),
         supporting=(f"direct_backend:{first.name}",),
         advice=(_ADVICE,),
         sources=_SOURCES,
     )
+
+
+def _arithmetic(path: PathMap, bad: BadBackend) -> str:
+    """A refusal comes at once, so how long it took says nothing."""
+    told = f"1 of {counted(len(path.backends), 'API server')} {_WORDS[bad.trouble]}"
+    if bad.trouble == "refused":
+        return told
+    return f"{told}: {seconds(bad.took_ns)} against {seconds(bad.others_ns)} of the others"
 
 
 def _has_stalled(case: Case, path: PathMap) -> bool:

@@ -53,9 +53,10 @@ class Http1Only:
             return unknown(ID, "how many connections there were was not seen", missing)
         made = [one for one in way_facts.connections(case) if one.is_established]
         told = counted(len(made), "connection")
+        told_for = f"{told} for {counted(len(case.evidence.requests), 'request')}"
         path = case.evidence.path
         if len(made) < _MANY:
-            return innocent(ID, f"{told} for {len(case.evidence.requests)} requests", *_FACTORS)
+            return innocent(ID, told_for, *_FACTORS)
         if path is None:
             return unknown(ID, f"{told}, and why is not known", way_facts.unprobed(case))
         if not _offers_only_http1(path):
@@ -74,7 +75,7 @@ class Http1Only:
             factors=_FACTORS,
             low_ns=case.exclusive_ns(*_FACTORS),
             high_ns=case.union_ns(*_FACTORS),
-            arithmetic=f"{told} for {len(case.evidence.requests)} requests",
+            arithmetic=told_for,
             facts=tuple(_facts(path)),
             experiments=tuple(f"direct_backend:{name}" for name in names),
             advice=(_ADVICE,),

@@ -90,7 +90,7 @@ class TlsSlow:
 def _handshakes(case: Case) -> str:
     done = [one.tls_ns for one in way_facts.connections(case) if one.tls_ns is not None]
     never = [one for one in way_facts.connections(case) if one.hello_ns and not one.secured_ns]
-    told = "no TLS handshake"
+    told = "no TLS handshake was long enough to be timed"
     if done:
         told = f"{counted(len(done), 'TLS handshake')}, the slowest {seconds(max(done))}"
     return f"{told}, {len(never)} never finished" if never else told

@@ -92,6 +92,7 @@ def _suspected(
             f"{seconds(paused_ns)} until the client tried again"
         ),
         facts=tuple(_facts(hurt)),
+        experiments=("bypass_vip",),
         advice=(_ADVICE,),
         sources=_SOURCES,
     )

@@ -58,6 +58,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="begin no round of experiments that would end later "
         "(default: six times the observed run, at least 120)",
     )
+    parser.add_argument(
+        "--try",
+        dest="tried",
+        action="append",
+        default=[],
+        metavar="EXPERIMENT",
+        help="run this experiment too, whoever is suspected: http1_only, bypass_vip, "
+        "direct_backend:master1; --try help lists them all; may be given several times",
+    )
     parser.add_argument("--format", metavar="NAME", help="terminal, plain or json")
     parser.add_argument(
         "--output", type=Path, metavar="FILE", help="write the report here, not to standard output"
@@ -117,6 +126,13 @@ def _configure_network(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Explain a command, a bundle, or a capture."""
     argv = tuple(args.argv[1:] if args.argv[:1] == ["--"] else args.argv)
+    if args.tried:
+        from kubelag.cli.tried import check, describe  # noqa: PLC0415 - start-up is part of what we sell
+
+        if args.tried == ["help"]:
+            print(describe())
+            return 0
+        check(args)
     if args.format:
         _check_format(args.format)
     if argv and args.source is not None:
@@ -147,6 +163,7 @@ def _explain(argv: tuple[str, ...], args: argparse.Namespace) -> int:
         cold=args.cold,
         once=args.once,
         prove=not args.no_proof,
+        experiments=tuple(dict.fromkeys(args.tried)),
         hints=Hints(
             backends=tuple(args.backend), haproxy=args.haproxy, captures=not args.no_capture
         ),

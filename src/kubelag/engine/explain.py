@@ -49,6 +49,8 @@ class Wish:
     once: bool = False
     """Watch one run of a command that may change something."""
     prove: bool = True
+    experiments: tuple[str, ...] = ()
+    """What to try besides what suspected causes ask for: ids of arms, or of experiments."""
     hints: Hints = field(default_factory=Hints)
     """What is known of the way to the server."""
     captures: Files = field(default_factory=Files)
@@ -123,11 +125,11 @@ def explain(wish: Wish, teller: Teller) -> Explained:
             return Explained(judged=judged, trial=trial)
         judged = judge(evidence, all_causes())
         trial = Trial()
-        if wish.prove and _may_prove(evidence) and judged.suspected:
+        if wish.prove and _may_prove(evidence) and (judged.suspected or wish.experiments):
             child = Child(cgroup_procs=wish.cgroup_procs)
             bench = Bench(setting=setting, child=child, scratch=scratch)
             trial = _refused(why_not_again) or prove(
-                judged, bench, teller, wish.budget_for(evidence)
+                judged, bench, teller, wish.budget_for(evidence), wish.experiments
             )
         return Explained(judged=judged, trial=trial)
 

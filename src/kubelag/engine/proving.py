@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 
+from kubelag.engine.expecting import base_of, is_below_prediction, scaled, tolerance_of
 from kubelag.engine.observing import Manner, observe
-from kubelag.engine.proof import base_of, deciding_of, is_below_prediction, scaled, tolerance_of
+from kubelag.engine.proof import deciding_of
 from kubelag.engine.reporting import Judged
 from kubelag.engine.setting import Setting, look_at
 from kubelag.experiments.catalogue import EXPERIMENTS
@@ -41,13 +42,15 @@ class Bench:
     scratch: Scratch
 
 
-def prove(judged: Judged, bench: Bench, progress: Progress, budget_s: float) -> Trial:
-    """Run every experiment that some suspected cause asks for."""
-    names = wanted(judged.suspected)
+def prove(
+    judged: Judged, bench: Bench, progress: Progress, budget_s: float, asked: tuple[str, ...] = ()
+) -> Trial:
+    """Run every experiment that some suspected cause asks for, and those that the user does."""
+    names = tuple(dict.fromkeys((*wanted(judged.suspected), *asked)))
     kinds = kinds_of(names)
     if not kinds:
         return Trial()
-    trial = Trial()
+    trial = Trial(asked=asked)
     with Workshop() as workshop:
         situation = _situation(judged, bench, workshop)
         try:
@@ -55,7 +58,7 @@ def prove(judged: Judged, bench: Bench, progress: Progress, budget_s: float) -> 
             runner = TrialRunner(
                 situation, kinds, bench.scratch, progress, budget_s=budget_s, wanted=names
             )
-            trial = runner.run()
+            trial = replace(runner.run(), asked=asked)
             followed = [
                 _follow(one, judged, runner, bench.scratch, trial) for one in trial.experiments
             ]
@@ -72,6 +75,7 @@ def _situation(judged: Judged, bench: Bench, workshop: Workshop) -> Situation:
         env=setting.env,
         cache="own" if own else "as_observed",
         child=bench.child,
+        keeps_complaint=evidence.run.exit_code != 0,
         shown=" ".join(evidence.command),
     )
     return Situation(

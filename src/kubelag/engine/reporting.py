@@ -1,13 +1,16 @@
 """Pure: evidence and trial to report. Runs on a saved bundle exactly as on a fresh run."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from kubelag import __version__
 from kubelag.causes.contract import Case, Cause
-from kubelag.engine.proof import Ruling, base_of, in_proportion, rule
-from kubelag.engine.way import silences, way
+from kubelag.engine.expecting import base_of, in_proportion
+from kubelag.engine.proof import rule
+from kubelag.engine.ruling import Ruling
+from kubelag.engine.silences import silences
+from kubelag.engine.way import way
 from kubelag.experiments.statistics import median_ns
 from kubelag.model.attribution import Attribution
 from kubelag.model.evidence import CacheDirectory, Evidence
@@ -323,8 +326,23 @@ def _notes(case: Case, trial: Trial) -> Iterable[str]:
         yield f"the same request by kubelag's own client, {own.verb} {own.url}: {own.outline}"
     if not evidence.repeatable:
         yield f"it was not run again, since {evidence.repeatable_why}"
+    yield from _tried(trial)
     if trial.stopped:
         yield f"experiments: {trial.stopped}"
+
+
+def _tried(trial: Trial) -> Iterator[str]:
+    """What the user asked for, also where nobody was suspected of it."""
+    for one in (arm for name in trial.asked for arm in trial.named(name)):
+        estimate, arm = one.estimate, trial.arm(one.id)
+        if one.outcome != "measured" or estimate is None or arm is None:
+            yield f"{one.id}, as asked for: {one.why or one.outcome}"
+            continue
+        yield (
+            f"{one.id}, as asked for: {seconds(median_ns(arm.walls_ns))}, which saves "
+            f"{seconds(estimate.saving_ns)} (95 % interval {seconds(estimate.low_ns)} to "
+            f"{seconds(estimate.high_ns)})"
+        )
 
 
 def _iso(at_ns: int) -> str:

@@ -15,7 +15,7 @@ from kubelag.observe.path.backends import checked_backends, stats_socket_of
 from kubelag.observe.path.places import is_literal, place
 from kubelag.observe.path.survey import Asked, Before
 from kubelag.observe.server_probes import Probed, probe_server
-from kubelag.observe.socket_story import Roles
+from kubelag.observe.socket_samples import Roles
 
 _NO_SERVER = "the command talks to no server that is known"
 

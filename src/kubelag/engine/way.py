@@ -1,26 +1,22 @@
 """Pure: what the report says of the way to the server, hop by hop, healthy or not."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from statistics import median
 
 from kubelag.causes.contract import NOTABLE_NS
+from kubelag.engine.crossing import extent, run_line
 from kubelag.model.evidence import Evidence
-from kubelag.model.network import Connection, Pause
 from kubelag.model.path import AddressProbe, BalancerCount, NameProbe, Neighbour, PathMap
 from kubelag.model.report import WayLine
 from kubelag.model.units import counted, seconds
 from kubelag.timeline.journeys import server_connections
 
 _ANSWERED = frozenset({"NOERROR", "NXDOMAIN"})
-_AWAITED = {
-    "client": "the client itself had to speak",
-    "server": "the server had to speak",
-    "unclear": "nobody can tell who had to speak",
-}
+_WITHOUT_ANSWER = {"timeout": "no answer", "refused": "refused to answer"}
 # What a reader takes in at a glance. Arbitrary.
-_SHOWN_SILENCES = 5
+_SHOWN_NAMES = 3
 # How HAProxy begins the states in which a server gets nothing to do (management guide, 9.1).
 _OUT_OF_USE = ("DOWN", "MAINT", "DRAIN", "NOLB")
 
@@ -32,62 +28,10 @@ def way(evidence: Evidence) -> Iterator[WayLine]:
         yield from _names(path)
         yield from _proxy(path)
         yield from _addresses(path, evidence.neighbours)
+        yield from _certificates(path)
         yield from _balancer(path.balancer)
         yield from _backends(path)
-    yield from _run(server_connections(evidence))
-
-
-def silences(evidence: Evidence) -> Iterator[str]:
-    """Who kept the connections waiting, in sentences."""
-    if evidence.comparison is not None and evidence.comparison.sentence:
-        yield evidence.comparison.sentence
-    connections = server_connections(evidence)
-    pauses = [pause for one in connections for pause in one.pauses]
-    for side, who in _AWAITED.items():
-        own = [pause for pause in pauses if pause.awaited == side and not pause.retransmissions]
-        if side == "client":
-            own = [pause for pause in own if _is_idle_elsewhere(pause, connections)]
-        if own:
-            yield _silence(who, own, evidence)
-    lost = [pause for pause in pauses if pause.retransmissions]
-    if lost:
-        yield _silence("what had been sent had to be sent again", lost, evidence)
-
-
-def _is_idle_elsewhere(pause: Pause, connections: Sequence[Connection]) -> bool:
-    """Whether the client left every connection alone: one that it does not need says nothing."""
-    return not any(
-        burst.start_ns < pause.end_ns and burst.end_ns > pause.start_ns
-        for one in connections
-        for burst in one.bursts
-    ) and not any(
-        other.awaited != "client"
-        and other.start_ns < pause.end_ns
-        and other.end_ns > pause.start_ns
-        for one in connections
-        for other in one.pauses
-    )
-
-
-def _silence(why: str, pauses: Sequence[Pause], evidence: Evidence) -> str:
-    covered_ns = _covered_ns(pauses)
-    longest = sorted(pauses, key=lambda one: -one.length_ns)[:_SHOWN_SILENCES]
-    shown = ", ".join(
-        f"{seconds(one.length_ns)} at {seconds(one.start_ns - evidence.run.start_ns)}"
-        for one in sorted(longest, key=lambda one: one.start_ns)
-    )
-    return (
-        f"the line was silent for {seconds(covered_ns)} while {why} "
-        f"({counted(len(pauses), 'pause')}: {shown})"
-    )
-
-
-def _covered_ns(pauses: Iterable[Pause]) -> int:
-    total_ns = until_ns = 0
-    for pause in sorted(pauses, key=lambda one: one.start_ns):
-        total_ns += max(0, pause.end_ns - max(pause.start_ns, until_ns))
-        until_ns = max(until_ns, pause.end_ns)
-    return total_ns
+    yield from run_line(server_connections(evidence), evidence.lookups, path)
 
 
 def _names(path: PathMap) -> Iterator[WayLine]:
@@ -101,12 +45,13 @@ def _names(path: PathMap) -> Iterator[WayLine]:
     for server, probes in by_server.items():
         told = ", ".join(f"{_question(probe)} in {seconds(probe.took_ns)}" for probe in probes)
         is_well = all(probe.code in _ANSWERED and probe.took_ns < NOTABLE_NS for probe in probes)
-        yield WayLine(hop=f"name server {server}", sentence=told, is_well=is_well)
+        yield WayLine(hop=f"DNS {server}", sentence=told, is_well=is_well)
 
 
 def _question(probe: NameProbe) -> str:
     """What was asked, and what came of it; the name only where a search domain was appended."""
-    empty = "has no address" if probe.code == "NOERROR" else probe.code
+    empty = _WITHOUT_ANSWER.get(probe.code, probe.code)
+    empty = "has no address" if probe.code == "NOERROR" else empty
     asked = f"{probe.kind} {probe.name}" if probe.is_searched else probe.kind
     return f"{asked} {', '.join(probe.addresses) or empty}"
 
@@ -131,30 +76,45 @@ def _addresses(path: PathMap, meanwhile: Sequence[Neighbour]) -> Iterator[WayLin
         macs = dict.fromkeys(one.mac for one in known if one.mac and one.address == host)
         moved = f"; it moved: {' to '.join(macs)}" if len(macs) > 1 else ""
         is_beside = bool(path.proxy) and hop == "front"
-        where = "address" if hop == "front" else "through"
+        before = "VIP/balancer" if _has_servers_behind(path) else "address"
+        where = before if hop == "front" else "through"
         where = "past the proxy," if is_beside else where
         yield WayLine(
             hop=f"{where} {address}",
-            sentence=f"{told}{_certificate(probes)}{moved}",
+            sentence=f"{told}{moved}",
             is_well=is_beside or (is_well and not moved),
         )
 
 
+def _has_servers_behind(path: PathMap) -> bool:
+    """A single one that is the address itself stands behind none."""
+    known = [one.address for one in path.backends]
+    return bool(known) and known not in [[probe.address] for probe in path.front]
+
+
 def _backends(path: PathMap) -> Iterator[WayLine]:
-    """Who stands behind the address; a single one that is the address itself stands behind none."""
-    if [one.address for one in path.backends] in [[probe.address] for probe in path.front]:
+    """Who stands behind the address, how they were found, and which of them was met in turn."""
+    if path.backends and not _has_servers_behind(path):
         return
+    if path.backends_why:
+        count = f"{len(path.backends)}, " if path.backends else "not known: "
+        yield WayLine(hop="API servers", sentence=f"{count}{path.backends_why}{_in_turn(path)}")
     for backend in path.backends:
         probes = [probe for probe in path.behind if probe.backend == backend.name]
         told, is_well = _probed(probes)
-        met = sum(probe.backend == backend.name for probe in path.front)
-        front = f"; met {counted(met, 'time')} through the address" if path.front else ""
-        where = f"{backend.address} " if backend.address != backend.name else ""
-        yield WayLine(
-            hop=f"API server {backend.name}",
-            sentence=f"{where}(by {backend.source}): {told}{front}",
-            is_well=is_well,
-        )
+        where = f"{backend.address}: " if backend.address != backend.name else ""
+        yield WayLine(hop=f"API server {backend.name}", sentence=f"{where}{told}", is_well=is_well)
+
+
+def _in_turn(path: PathMap) -> str:
+    """Which of them answered, connection by connection, by their numbers in the list below."""
+    numbers = {one.name: str(at) for at, one in enumerate(path.backends, start=1)}
+    met = [numbers.get(one.backend) or ("x" if one.error else "?") for one in path.front]
+    if not any(one.backend in numbers for one in path.front):
+        return ""
+    key = {"x": ", x failed", "?": ", ? not known"}
+    legend = "".join(told for mark, told in key.items() if mark in met)
+    return f"; met through the address in turn: {' '.join(met)} (numbered as listed{legend})"
 
 
 def _probed(probes: Sequence[AddressProbe]) -> tuple[str, bool]:
@@ -165,7 +125,7 @@ def _probed(probes: Sequence[AddressProbe]) -> tuple[str, bool]:
         ("TLS", [one.tls_ns for one in probes if one.tls_ns is not None]),
         ("answer", [one.answer_ns for one in probes if one.answer_ns is not None]),
     )
-    parts = [f"{name} {_range(took)}" for name, took in stages if took]
+    parts = [f"{name} {extent(took)}" for name, took in stages if took]
     parts += _kernels_words(probes)
     if failed:
         tries = counted(len(probes), "try", "tries")
@@ -177,46 +137,63 @@ def _probed(probes: Sequence[AddressProbe]) -> tuple[str, bool]:
 def _kernels_words(probes: Sequence[AddressProbe]) -> Iterator[str]:
     trips = [one.rtt_ns for one in probes if one.rtt_ns is not None]
     again = sum(one.retransmissions for one in probes)
-    protocols = sorted({one.protocol for one in probes if one.protocol})
+    protocols = sorted({_spoken(one) for one in probes if one.protocol or one.tls_version})
     sizes = {one.path_mtu_bytes for one in probes if one.path_mtu_bytes}
+    windows = [one.congestion_window for one in probes if one.congestion_window]
     if trips:
         yield f"round trip {seconds(min(trips))}"
     if trips and again:
         yield f"{counted(again, 'segment')} sent again"
+    if windows:
+        yield f"cwnd {counted(min(windows), 'segment')}"
     if sizes:
         yield f"path MTU {min(sizes):,} bytes"
     if protocols:
         yield "/".join(protocols)
 
 
-def _range(took: Sequence[int]) -> str:
-    least, most = seconds(min(took)), seconds(max(took))
-    return least if least == most else f"{least} to {most}"
+def _spoken(probe: AddressProbe) -> str:
+    """For example `h2 over TLSv1.3`."""
+    chosen = probe.protocol or "no ALPN"
+    return f"{chosen} over {probe.tls_version}" if probe.tls_version else chosen
 
 
-def _certificate(probes: Sequence[AddressProbe]) -> str:
-    shown = [one.certificate for one in probes if one.certificate is not None]
+def _certificates(path: PathMap) -> Iterator[WayLine]:
+    """What was shown on the way that the command takes: for which names, and until when."""
+    shown = {
+        one.certificate.sha256: one.certificate
+        for one in path.front
+        if one.certificate is not None and not (path.proxy and one.hop == "front")
+    }
     if not shown:
-        return ""
-    ends = min(one.ends_at for one in shown)
-    different = len({one.sha256 for one in shown})
-    several = f"{different} certificates, the first ends" if different > 1 else "certificate until"
-    return f"; {several} {ends[:10]}"
+        return
+    known = [one.ends_at[:10] for one in shown.values() if one.ends_at]
+    ends = f"ends {min(known, default='at an unknown time')}"
+    names = dict.fromkeys(name for one in shown.values() for name in one.names)
+    ours = [path.tls_name] if path.tls_name in names else []
+    listed = list(dict.fromkeys((*ours, *names)))
+    more = f" and {len(listed) - _SHOWN_NAMES} more" if len(listed) > _SHOWN_NAMES else ""
+    whose = f"for {', '.join(listed[:_SHOWN_NAMES])}{more}, " if listed else ""
+    until = f"the first {ends}" if len(shown) > 1 else ends
+    hop = "certificate" if len(shown) == 1 else f"{len(shown)} certificates"
+    yield WayLine(hop=hop, sentence=f"{whose}{until}")
 
 
 def _balancer(counts: Sequence[BalancerCount]) -> Iterator[WayLine]:
     """What the balancer's own counters did meanwhile, server by server."""
-    by_server: dict[str, list[BalancerCount]] = defaultdict(list)
+    by_server: dict[tuple[str, str], list[BalancerCount]] = defaultdict(list)
     for count in counts:
-        by_server[f"{count.frontend}/{count.server}"].append(count)
-    for server, samples in by_server.items():
+        by_server[count.frontend, count.server].append(count)
+    named = Counter(server for _, server in by_server)
+    for (section, server), samples in by_server.items():
         first, last = samples[0], samples[-1]
         told, is_quiet = _counted(first, last)
         is_up = not last.status.startswith(_OUT_OF_USE)
         meanwhile = told if len(samples) > 1 else "what it did meanwhile is not known"
+        took = f"{last.connect_ms} ms" if last.connect_ms else "under 1 ms"
         yield WayLine(
-            hop=f"balancer's {server}",
-            sentence=f"{last.status}, {meanwhile}, connect {last.connect_ms} ms (mean)",
+            hop=f"balancer's {server if named[server] == 1 else f'{section}/{server}'}",
+            sentence=f"{last.status}, {meanwhile}, connect {took} (mean)",
             is_well=is_quiet and is_up,
         )
 
@@ -235,30 +212,3 @@ def _counted(first: BalancerCount, last: BalancerCount) -> tuple[str, bool]:
         *([f"went down {counted(downs, 'time')}"] if downs else []),
     ]
     return ", ".join(parts), not (errors or retries or downs)
-
-
-def _run(connections: Sequence[Connection]) -> Iterator[WayLine]:
-    if not connections:
-        return
-    sent = sum(one.sent_segments + one.received_segments for one in connections)
-    again = sum(one.sent_again + one.received_again for one in connections)
-    made = [one.connect_ns for one in connections if one.connect_ns is not None]
-    # What began and ended between two looks at a socket took no time that could be told.
-    secured = [one.tls_ns for one in connections if one.tls_ns]
-    trips = [one.rtt_ns for one in connections if one.rtt_ns is not None]
-    failed = [one for one in connections if not one.is_established]
-    parts = [counted(len(connections), "connection")]
-    parts += [f"{len(failed)} of them never came about ({_servers(failed)})"] if failed else []
-    parts += [f"connect {_range(made)}"] if made else []
-    parts += [f"TLS {_range(secured)}"] if secured else []
-    parts += [f"round trip {seconds(min(trips))}"] if trips else []
-    parts.append(f"{again:,} of {counted(sent, 'segment')} sent again")
-    met = dict.fromkeys(one.backend for one in connections if one.backend)
-    parts += [f"served by {', '.join(met)}"] if met else []
-    is_well = not again and not failed
-    yield WayLine(hop="this run", sentence=", ".join(parts), is_well=is_well)
-
-
-def _servers(connections: Iterable[Connection]) -> str:
-    """Where they went, each once."""
-    return ", ".join(dict.fromkeys(one.server for one in connections))

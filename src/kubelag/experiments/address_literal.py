@@ -5,12 +5,13 @@ One arm for each address that has answered, in the order in which a Go client wo
 
 from typing import Literal
 
-from kubelag.experiments.contract import NotApplicableError, Situation, Treatment, Variant
+from kubelag.experiments.contract import NotApplicableError, Situation, Treatment
 from kubelag.experiments.rerouting import (
     direct_path_of,
     has_answered,
     host_of,
     joined,
+    passed_by,
     rerouted,
 )
 from kubelag.model.path import PathMap
@@ -31,7 +32,11 @@ class AddressLiteral:
         if not hosts:
             raise NotApplicableError(f"no address of {path.host} has answered kubelag's own probes")
         return tuple(
-            Treatment(label=host, variant=rerouted(situation, joined(host, path.port)))
+            Treatment(
+                label=host,
+                variant=rerouted(situation, joined(host, path.port)),
+                removes=passed_by(path),
+            )
             for host in hosts
         )
 
@@ -42,7 +47,7 @@ def answering(path: PathMap) -> list[str]:
     return [host for host in map(host_of, path.addresses) if host in answered]
 
 
-def of_family(situation: Situation, family: Literal[4, 6]) -> Variant:
+def of_family(situation: Situation, family: Literal[4, 6]) -> Treatment:
     """The command with the first address of a family that has answered.
 
     Raises:
@@ -55,7 +60,8 @@ def of_family(situation: Situation, family: Literal[4, 6]) -> Variant:
     host = next((host for host in answering(path) if _family(host) == family), None)
     if host is None:
         raise NotApplicableError(f"no IPv{family} address of {path.host} has answered")
-    return rerouted(situation, joined(host, path.port))
+    variant = rerouted(situation, joined(host, path.port))
+    return Treatment(variant=variant, removes=passed_by(path))
 
 
 def _family(host: str) -> int:

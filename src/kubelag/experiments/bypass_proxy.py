@@ -7,7 +7,11 @@ out of a private kubeconfig, whose server stays the same.
 from urllib.parse import urlsplit
 
 from kubelag.experiments.contract import NotApplicableError, Situation, Treatment, Variant
-from kubelag.experiments.rerouting import path_of, rerouted, sparing
+from kubelag.experiments.rerouting import path_of, refuse_strangers, rerouted, sparing
+from kubelag.timeline.factors import CONNECT, DNS
+
+# The proxy's own name and addresses go with it.
+_PASSED_BY = (DNS, CONNECT)
 
 
 class BypassProxy:
@@ -21,13 +25,13 @@ class BypassProxy:
         path = path_of(situation)
         if not path.proxy:
             raise NotApplicableError("no proxy is in the way")
+        refuse_strangers(situation)  # the name may mean another host here than at the proxy
         if path.proxy_source == "proxy-url":
-            return (Treatment(variant=_without_proxy_url(situation)),)
+            return (Treatment(variant=_without_proxy_url(situation), removes=_PASSED_BY),)
         unchanged = situation.unchanged
         shown = f"NO_PROXY={path.host} {' '.join(situation.evidence.command)}"
-        return (
-            Treatment(variant=unchanged.but(env=sparing(unchanged.env, path.host), shown=shown)),
-        )
+        variant = unchanged.but(env=sparing(unchanged.env, path.host), shown=shown)
+        return (Treatment(variant=variant, removes=_PASSED_BY),)
 
 
 def _without_proxy_url(situation: Situation) -> Variant:

@@ -1,7 +1,8 @@
 """The same command to each balancer's own address instead of the shared one (VIP).
 
 Which hosts these are nobody says: a backend's host counts as one where it accepts TLS on the port
-of the front, as it does where balancers stand beside the API servers.
+of the front, as it does where balancers stand beside the API servers. It must show a certificate
+that the command trusts: without that, nobody who only may be a balancer is sent a credential.
 """
 
 import socket
@@ -12,6 +13,8 @@ from kubelag.experiments.rerouting import (
     direct_path_of,
     host_of,
     joined,
+    passed_by,
+    refuse_strangers,
     rerouted,
     unverified_context,
 )
@@ -30,13 +33,18 @@ class BypassVip:
     def vary(self, situation: Situation) -> tuple[Treatment, ...]:
         """The command with each balancer's address."""
         path = direct_path_of(situation)
+        refuse_strangers(situation)
         hosts = [host for host in _candidates(path) if _accepts_tls(host, path)]
         if not hosts:
             raise NotApplicableError(
                 f"no backend's host accepts TLS on port {path.port}, where the balancer listens"
             )
         return tuple(
-            Treatment(label=host, variant=rerouted(situation, joined(host, path.port)))
+            Treatment(
+                label=host,
+                variant=rerouted(situation, joined(host, path.port)),
+                removes=passed_by(path),
+            )
             for host in hosts
         )
 

@@ -1,7 +1,7 @@
 """The same command with its cache on tmpfs, in the same state as on disk."""
 
 from kubelag.experiments.contract import NotApplicableError, Situation, Treatment
-from kubelag.experiments.scratch import memory_place
+from kubelag.experiments.private_place import memory_place
 
 
 class CacheOnMemory:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from kubelag.kube.config.kubeconfig import Kubeconfig
 from kubelag.launch.child import Child
+from kubelag.model.attribution import Factor
 from kubelag.model.evidence import Evidence
 
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ class Variant:
     """Group-versions that the private cache says to be empty."""
     fills_gaps: bool = False
     """Whether it says so of each one that a copied cache lists and has no resources of."""
+    keeps_complaint: bool = False
+    """Whether it is wanted how the command complains at its end: where it fails, it must be known
+    that it fails alike."""
     shown: str = ""
     """How a user can repeat it by hand."""
 
@@ -57,6 +61,8 @@ class Treatment:
     """Delay added to each round trip; None where nothing is dosed."""
     against: str = ""
     """Label of the arm whose runs it is compared with; empty for the unchanged command."""
+    removes: tuple[Factor, ...] = ()
+    """Factors that go too, wanted or not; what a cause does not stand for is no proof of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

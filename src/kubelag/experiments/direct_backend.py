@@ -1,7 +1,7 @@
 """The same command straight to each API server, past the balancer: one arm for each backend."""
 
 from kubelag.experiments.contract import NotApplicableError, Situation, Treatment
-from kubelag.experiments.rerouting import path_of, rerouted
+from kubelag.experiments.rerouting import passed_by, path_of, refuse_strangers, rerouted
 
 
 class DirectBackend:
@@ -16,7 +16,13 @@ class DirectBackend:
         if not path.backends:
             why = path.backends_why or "nobody said which there are"
             raise NotApplicableError(f"no API server behind a balancer is known: {why}")
+        if any(backend.source == "endpoints" for backend in path.backends):
+            refuse_strangers(situation)  # nobody on this machine has named them
         return tuple(
-            Treatment(label=backend.name, variant=rerouted(situation, backend.address))
+            Treatment(
+                label=backend.name,
+                variant=rerouted(situation, backend.address),
+                removes=passed_by(path),
+            )
             for backend in path.backends
         )

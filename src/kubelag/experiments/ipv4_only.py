@@ -15,4 +15,4 @@ class Ipv4Only:
 
     def vary(self, situation: Situation) -> tuple[Treatment, ...]:
         """The command with that address."""
-        return (Treatment(variant=of_family(situation, 4)),)
+        return (of_family(situation, 4),)

@@ -15,4 +15,4 @@ class Ipv6Only:
 
     def vary(self, situation: Situation) -> tuple[Treatment, ...]:
         """The command with that address."""
-        return (Treatment(variant=of_family(situation, 6)),)
+        return (of_family(situation, 6),)

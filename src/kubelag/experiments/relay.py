@@ -4,9 +4,10 @@ It listens on 127.0.0.1, prints its port, passes every connection on to one addr
 its standard input closes. It sees only what TLS has sealed, and is told no secret.
 
 A delay stands for a longer way: the first bytes of a connection wait for it once, since a real
-handshake would have, and so does whatever the server says next after the client has spoken.
-Whatever follows keeps its order and is never more than one delay late, so that a stream loses no
-speed, and each exchange that is waited for costs exactly one delay more.
+handshake would have, and so does every byte that the server says. All of them are late by the same,
+so that a stream loses no speed, and each exchange that is waited for costs exactly one delay more.
+Two things that a longer way costs are out of its reach: looking up names, and the growth of TCP's
+window, whose acknowledgements the kernel gives at once on either side of the relay.
 
 With a segment size the kernel neither sends nor accepts larger segments on the way to the server
 (TCP_MAXSEG, told in the SYN).
@@ -15,6 +16,7 @@ With a segment size the kernel neither sends nor accepts larger segments on the 
 import argparse
 import asyncio
 import ipaddress
+import selectors
 import socket
 import sys
 from asyncio import StreamReader, StreamWriter
@@ -26,8 +28,6 @@ _CHUNK_BYTES = 65_536
 # Chunks that may wait for their time in one connection; 16 MB, arbitrary. Then nothing more is read
 # until one has left.
 _WAITING_CHUNKS = 256
-# epoll counts in milliseconds and rounds up: the rest is waited for by looking at the clock.
-_COARSE_S = 0.001
 _BACKLOG = 512
 
 
@@ -50,11 +50,11 @@ class Relay:
         except OSError:
             writer.transport.abort()
             return
-        exchange = _Exchange(self.delay_s)
+        way = _Way(self.delay_s)
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(exchange.send(reader, far_writer))
-                group.create_task(exchange.receive(far_reader, writer))
+                group.create_task(way.send(reader, far_writer))
+                group.create_task(way.receive(far_reader, writer))
         except* OSError:
             pass  # whichever end has gone, the other is told below
         finally:
@@ -76,12 +76,11 @@ class Relay:
             raise
 
 
-class _Exchange:
-    """One connection's two directions and who spoke last."""
+class _Way:
+    """One connection's two directions."""
 
     def __init__(self, delay_s: float) -> None:
         self._delay_s = delay_s
-        self._is_asked = False
         self._time = asyncio.get_running_loop().time
 
     async def send(self, reader: StreamReader, writer: StreamWriter) -> None:
@@ -89,7 +88,6 @@ class _Exchange:
         chunk = await reader.read(_CHUNK_BYTES)
         await self._wait_until(self._time() + self._delay_s)
         while chunk:
-            self._is_asked = True
             writer.write(chunk)
             await writer.drain()
             chunk = await reader.read(_CHUNK_BYTES)
@@ -100,14 +98,10 @@ class _Exchange:
         waiting: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(_WAITING_CHUNKS)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._deliver(waiting, writer))
-            due_s = 0.0
             chunk = b"-"
             while chunk:
                 chunk = await reader.read(_CHUNK_BYTES)
-                delay_s = self._delay_s if self._is_asked else 0.0
-                self._is_asked = False
-                due_s = max(due_s, self._time() + delay_s)
-                await waiting.put((due_s, chunk))
+                await waiting.put((self._time() + self._delay_s, chunk))
 
     async def _deliver(
         self, waiting: "asyncio.Queue[tuple[float, bytes]]", writer: StreamWriter
@@ -122,10 +116,16 @@ class _Exchange:
             await writer.drain()
 
     async def _wait_until(self, due_s: float) -> None:
-        if (rest_s := due_s - self._time() - _COARSE_S) > 0:
+        if (rest_s := due_s - self._time()) > 0:
             await asyncio.sleep(rest_s)
-        while self._time() < due_s:  # noqa: ASYNC110 - it is time that is waited for
-            await asyncio.sleep(0)
+
+
+def _precise_loop() -> asyncio.AbstractEventLoop:
+    """By select: epoll counts in whole milliseconds, a fifth of the least dose.
+
+    It knows 1,024 descriptors, some ten times those of a client without HTTP/2.
+    """
+    return asyncio.SelectorEventLoop(selectors.SelectSelector())
 
 
 async def _run(relay: Relay) -> None:
@@ -153,8 +153,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         delay_s=told.delay_s,
         segment_bytes=told.segment_bytes,
     )
-    with suppress(KeyboardInterrupt):  # the terminal's Ctrl-C reaches it too; we end it ourselves
-        asyncio.run(_run(relay))
+    # The terminal's Ctrl-C reaches it too; we end it ourselves.
+    with suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=_precise_loop) as runner:
+        runner.run(_run(relay))
 
 
 if __name__ == "__main__":

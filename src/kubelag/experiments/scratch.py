@@ -1,9 +1,4 @@
-"""Private cache directories for runs, so that the user's own cache is never touched.
-
-Every directory is made by mkdtemp (0700, a name nobody can guess, never following a link) and
-carries our process id and where it holds, so that what a killed run left behind is swept by the
-next one.
-"""
+"""Private cache directories for runs, so that the user's own cache is never touched."""
 
 import ctypes
 import errno
@@ -11,28 +6,19 @@ import json
 import os
 import re
 import shutil
-import stat
-import tempfile
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
 from kubelag.experiments.contract import CachePlace, NotApplicableError
+from kubelag.experiments.private_place import make_private, memory_place, sweep
 from kubelag.kube.cache import layout
 from kubelag.model.evidence import CacheDirectory
-from kubelag.observe.mounts import is_in_memory
 
-_PREFIX = ".kubelag-"
-_NAME = re.compile(re.escape(_PREFIX) + r"(?P<place>[0-9a-f]+)-(?P<pid>\d+)-")
-# Where Linux keeps files in memory, best first: a place of our own before a shared one.
-_MEMORY_PLACES = ("XDG_RUNTIME_DIR", "/dev/shm", "/run")  # noqa: S108 - see make_directory
 # A discovery cache of 400 group-versions is 3 MB; grown HTTP caches reach gigabytes
 # (kubernetes#109963) and are not needed to repeat a run.
 _SNAPSHOT_LIMIT_BYTES = 64 * 2**20
-# A directory serves one explanation; none takes a day. Arbitrary.
-_OLD_S = 86_400.0
 GROUP_VERSION = re.compile(r"(?:[a-z0-9][a-z0-9.-]*/)?[a-z0-9]+", re.ASCII)
 """A group-version as it may become a path: nothing in it climbs out."""
 
@@ -47,6 +33,9 @@ class Scratch:
         self._warmed: Path | None = None
 
     def __enter__(self) -> Self:
+        """What a killed run left in memory goes first: it may hold credentials."""
+        if place := memory_place():
+            sweep(place)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -154,75 +143,6 @@ class Scratch:
         made = make_private(parent)
         self._made.append(made)
         return made
-
-
-def make_private(parent: Path) -> Path:
-    """A new directory of ours; those of killed runs beside it are swept first.
-
-    Raises:
-        NotApplicableError: Where none can be made.
-    """
-    sweep(parent)
-    try:
-        return Path(tempfile.mkdtemp(prefix=own_prefix(), dir=parent))
-    except OSError as error:
-        message = f"no private directory could be made in {parent}: {error.strerror}"
-        raise NotApplicableError(message) from error
-
-
-def memory_place() -> Path | None:
-    """A directory on tmpfs that we may write to, None where there is none."""
-    for place in _MEMORY_PLACES:
-        path = Path(os.environ.get(place, place))
-        if path.is_absolute() and os.access(path, os.W_OK) and is_in_memory(path):
-            return path
-    return None
-
-
-def sweep(parent: Path) -> None:
-    """Remove directories of ours whose process is gone, as far as we can see processes.
-
-    A shared home holds those of other machines and containers too, and those of this one before it
-    was started anew, whose ids mean nothing here: they are left alone until they are old.
-    """
-    here = _place()
-    for path in _ours(parent):
-        if match := _NAME.match(path.name):
-            is_here = match["place"] == here
-            if _is_gone(match["pid"]) if is_here else _age_s(path) > _OLD_S:
-                shutil.rmtree(path, ignore_errors=True)
-
-
-def _is_gone(pid: str) -> bool:
-    return not Path("/proc", pid).exists()
-
-
-def _age_s(path: Path) -> float:
-    """Since something was made in it; of what has gone meanwhile, nothing."""
-    try:
-        return time.time() - path.stat().st_mtime
-    except OSError:
-        return 0.0
-
-
-def own_prefix() -> str:
-    """How the names of this process's directories begin."""
-    return f"{_PREFIX}{_place()}-{os.getpid()}-"
-
-
-def _place() -> str:
-    """This boot of this machine and this namespace of process ids."""
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")[:8]
-    return f"{boot}{Path('/proc/self/ns/pid').stat().st_ino:x}"
-
-
-def _ours(parent: Path) -> Iterator[Path]:
-    with suppress(OSError):
-        for entry in os.scandir(parent):
-            status = entry.stat(follow_symlinks=False)
-            is_ours = stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()
-            if is_ours and entry.name.startswith(_PREFIX):
-                yield Path(entry.path)
 
 
 def _device_of(path: Path) -> int | None:

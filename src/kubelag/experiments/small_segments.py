@@ -6,7 +6,13 @@ answer, large packets were lost without a word. The relay looks up no name eithe
 """
 
 from kubelag.experiments.contract import Situation, Treatment
-from kubelag.experiments.rerouting import direct_path_of, has_answered, relayed, target_of
+from kubelag.experiments.rerouting import (
+    direct_path_of,
+    has_answered,
+    passed_by,
+    relayed,
+    target_of,
+)
 from kubelag.experiments.workshop import RelayPlan
 from kubelag.model.path import PathMap
 
@@ -24,7 +30,7 @@ class SmallSegments:
         """The command through a relay that limits the size of segments."""
         path = direct_path_of(situation)
         plan = RelayPlan(target=_target_of(path), segment_bytes=_limit_of(path))
-        return (Treatment(variant=relayed(situation, plan)),)
+        return (Treatment(variant=relayed(situation, plan), removes=passed_by(path)),)
 
 
 def _target_of(path: PathMap) -> str:

@@ -1,11 +1,11 @@
 """Runs all wanted experiments on one command in shared random blocks.
 
 Each block holds, in random order, every treatment and one control. The controls take turns: the
-command unchanged, unchanged again (their difference is this machine's noise), and under a filter
-that filters nothing (placebo). So a slow command runs slowly once a block, a drift of the machine
-hits all arms alike, and a difference is always taken within one block. No trial is settled before
-every control has had its turn; but where a slow command took as long as when it was observed, that
-run is the unchanged one again, and two blocks may settle it.
+command unchanged, unchanged again (their difference is this machine's noise), and in the same
+wrappers with nothing removed (placebo). So a slow command runs slowly once a block, a drift of the
+machine hits all arms alike, and a difference is always taken within one block. No trial is settled
+before every control has had its turn; but where a slow command took as long as when it was
+observed, that run is the unchanged one again, and two blocks may settle it.
 
 Arms are admitted best first, while as many blocks as a large effect needs still fit the budget. One
 that fails or does not end drops out with that as its result, and the others go on.
@@ -14,33 +14,38 @@ that fails or does not end drops out with that as its result, and the others go 
 import random
 import subprocess
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 from typing import Protocol
 
+from kubelag.experiments.admission import admit, placebo
+from kubelag.experiments.blocks import (
+    Block,
+    Treated,
+    arm_of,
+    between,
+    doses,
+    estimate,
+    measured,
+    walls_ns,
+)
 from kubelag.experiments.contract import Experiment as Titled
 from kubelag.experiments.contract import (
     Kind,
     NotApplicableError,
     NotAtAnEndError,
     Situation,
-    Treatment,
     Variant,
 )
-from kubelag.experiments.dose import dose_response
 from kubelag.experiments.scratch import Scratch
-from kubelag.experiments.statistics import MAX_PAIRS, is_settled, least_pairs, median_ns, paired
+from kubelag.experiments.statistics import MAX_PAIRS, is_settled, least_pairs, median_ns
 from kubelag.experiments.timing import Timed, run_timed
 from kubelag.launch import seccomp
 from kubelag.model.experiment import (
-    Arm,
-    DoseResponse,
     Estimate,
     Experiment,
     Outcome,
     Trial,
-    arm_name,
-    is_arm_of,
 )
 from kubelag.model.units import counted
 
@@ -62,38 +67,6 @@ class Progress(Protocol):
 
     def found(self, experiment: Titled, estimate: Estimate) -> None:
         """What an arm has found so far."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Treated:
-    """One arm with a factor removed."""
-
-    id: str
-    title: str
-    kind: str
-    treatment: Treatment
-
-    @property
-    def against(self) -> str:
-        """The arm that it is compared with; empty for the block's control."""
-        label = self.treatment.against
-        return arm_name(self.kind, label) if label else ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Block:
-    """One finished block: its control and every treatment, each run once."""
-
-    control: str
-    runs: Mapping[str, Timed]
-
-    @property
-    def control_ns(self) -> int:
-        return self.runs[self.control].wall_ns
-
-    @property
-    def took_s(self) -> float:
-        return sum(timed.wall_ns for timed in self.runs.values()) / 1e9
 
 
 class TrialRunner:
@@ -122,10 +95,11 @@ class TrialRunner:
     ) -> None:
         self._scratch, self._progress, self._clock = scratch, progress, clock
         self._deadline_s = clock() + budget_s
-        self._done: list[_Block] = []
-        self._treated: dict[str, _Treated] = {}
-        self._dropped: list[Experiment] = []
-        self._wanted = wanted
+        self._done: list[Block] = []
+        admitted = admit(kinds, situation, wanted)
+        self._treated = {arm.id: arm for arm in admitted.treated}
+        self._dropped = list(admitted.refused)
+        self._compared_with = {arm.against for arm in admitted.treated if arm.against}
         unchanged = situation.unchanged
         self._observed_ns = situation.evidence.run.wall_ns
         self._is_healthy = situation.evidence.run.exit_code == 0
@@ -134,11 +108,10 @@ class TrialRunner:
         self._variants: dict[str, Variant] = {UNCHANGED: unchanged, AGAIN: unchanged}
         self._may_filter = seccomp.probe() is None
         if self._may_filter:
-            self._variants[PLACEBO] = unchanged.but(child=unchanged.child.under("placebo"))
+            self._variants[PLACEBO] = placebo(situation, admitted.treated)
         self._first_controls = (UNCHANGED, PLACEBO if self._may_filter else AGAIN)
         self._controls = tuple(self._variants)
-        for kind in kinds:
-            self._admit(kind, situation)
+        self._variants |= {arm.id: arm.treatment.variant for arm in admitted.treated}
 
     def run(self) -> Trial:
         """Run blocks until every experiment is settled, or the budget is spent.
@@ -158,40 +131,6 @@ class TrialRunner:
     def variant(self, name: str) -> Variant:
         """How the named arm runs, for whoever wants to observe it."""
         return self._variants[name]
-
-    def _admit(self, kind: Kind, situation: Situation) -> None:
-        try:
-            treatments = kind.vary(situation)
-        except NotApplicableError as why:
-            for name in self._names_of(kind):
-                self._drop(name, "not_applicable", str(why))
-            return
-        arms = {arm_name(kind.id, one.label): one for one in treatments}
-        for name, treatment in arms.items():
-            if self._is_wanted(name, arms.values(), kind):
-                self._add(name, treatment, kind)
-        for name in self._names_of(kind):
-            if not any(is_arm_of(arm, name) for arm in arms):
-                self._drop(name, "not_applicable", f"there is no such arm, only {', '.join(arms)}")
-
-    def _names_of(self, kind: Kind) -> list[str]:
-        """What was asked for of an experiment."""
-        return [name for name in self._wanted if is_arm_of(name, kind.id)] or [kind.id]
-
-    def _is_wanted(self, name: str, treatments: Collection[Treatment], kind: Kind) -> bool:
-        """Whether it was asked for, or one that was is compared with it."""
-        if not self._wanted or any(is_arm_of(name, one) for one in self._wanted):
-            return True
-        return any(
-            arm_name(kind.id, one.against) == name and arm_name(kind.id, one.label) in self._wanted
-            for one in treatments
-            if one.against
-        )
-
-    def _add(self, name: str, treatment: Treatment, kind: Kind) -> None:
-        title = f"{kind.title} ({treatment.label})" if treatment.label else kind.title
-        arm = _Treated(id=name, title=title, kind=kind.id, treatment=treatment)
-        self._treated[name], self._variants[name] = arm, treatment.variant
 
     def _drop(self, name: str, outcome: Outcome, why: str) -> None:
         arm = self._treated.pop(name, None)
@@ -221,7 +160,7 @@ class TrialRunner:
             else:
                 self._warm_up_one(arm)
 
-    def _warm_up_one(self, arm: _Treated) -> None:
+    def _warm_up_one(self, arm: Treated) -> None:
         try:
             timed = self._run_arm(arm.treatment.variant, f"warming up: {arm.title}", 0)
         except NotAtAnEndError as why:
@@ -253,7 +192,7 @@ class TrialRunner:
             self._tell()
             if not self._treated:
                 return "no experiment could be run to its end"
-            if number >= self._least() and all(map(self._is_settled, self._treated)):
+            if number >= self._least() and all(map(self._is_settled, self._treated.values())):
                 return f"settled after {counted(number, 'block')}"
         return f"{MAX_PAIRS} blocks were run, which is the most"
 
@@ -264,7 +203,7 @@ class TrialRunner:
         while True:
             yield from random.sample(self._controls, len(self._controls))
 
-    def _block(self, number: int, control: str) -> _Block:
+    def _block(self, number: int, control: str) -> Block:
         order = [control, *self._treated]
         random.shuffle(order)
         runs = {}
@@ -275,49 +214,22 @@ class TrialRunner:
                 if name == control:
                     raise
                 self._drop(name, "failed", str(why))
-        return _Block(control=control, runs=runs)
-
-    def _walls_ns(self, arm: str) -> tuple[int, ...]:
-        return tuple(block.runs[arm].wall_ns for block in self._done if arm in block.runs)
-
-    def _estimate(self, name: str) -> Estimate | None:
-        """How much a treatment saved against the same block's control, or the arm that it names."""
-        against = self._treated[name].against
-        pairs = [
-            (block.runs[against or block.control].wall_ns, block.runs[name].wall_ns)
-            for block in self._done
-            if name in block.runs and (against or block.control) in block.runs
-        ]
-        return paired([one for one, _ in pairs], [other for _, other in pairs])
-
-    def _against_unchanged(self, arm: str) -> Estimate | None:
-        """One control against another: what noise, or the wrapper alone, looks like."""
-        return paired(self._walls_ns(UNCHANGED), self._walls_ns(arm))
-
-    def _dose_response(self) -> DoseResponse | None:
-        """Over the blocks in which every dose was given."""
-        arms = [arm for arm in self._treated.values() if arm.treatment.dose_ns is not None]
-        arms.sort(key=lambda arm: arm.treatment.dose_ns or 0)
-        if not arms:
-            return None
-        whole = [block for block in self._done if all(arm.id in block.runs for arm in arms)]
-        return dose_response(
-            arms[0].kind,
-            [arm.treatment.dose_ns or 0 for arm in arms],
-            [[block.runs[arm.id].wall_ns for arm in arms] for block in whole],
-        )
+        return Block(control=control, runs=runs)
 
     def _title(self, name: str) -> str:
         arm = self._treated.get(name)
         return arm.title if arm else name.replace("_", " ")
 
     def _tell(self) -> None:
-        for name, arm in self._treated.items():
-            if estimate := self._estimate(name):
-                self._progress.found(arm, estimate)
+        for arm in self._treated.values():
+            if found := estimate(self._done, arm):
+                self._progress.found(arm, found)
 
-    def _is_settled(self, name: str) -> bool:
-        return is_settled(self._estimate(name), self._base_ns(), self._least())
+    def _is_settled(self, arm: Treated) -> bool:
+        """Whether no more blocks are needed for it, or it decides nothing by itself."""
+        found = estimate(self._done, arm)
+        is_control = arm.id in self._compared_with
+        return is_control or is_settled(found, self._base_ns(), self._least())
 
     def _base_ns(self) -> int:
         return median_ns([block.control_ns for block in self._done])
@@ -326,39 +238,17 @@ class TrialRunner:
         return least_pairs(self._base_ns(), self._observed_ns)
 
     def _result(self, stopped: str) -> Trial:
+        done, arms = self._done, self._treated.values()
+        found = [measured(done, arm, is_healthy=self._is_healthy) for arm in arms]
         return Trial(
-            arms=tuple(self._arm(name) for name in self._variants if self._walls_ns(name)),
-            experiments=(*(self._measured(name) for name in self._treated), *self._dropped),
-            same_against_same=self._against_unchanged(AGAIN),
-            placebo=self._against_unchanged(PLACEBO),
+            arms=tuple(arm_of(done, name) for name in self._variants if walls_ns(done, name)),
+            experiments=(*map(self._told, found), *self._dropped),
+            same_against_same=between(done, UNCHANGED, AGAIN),
+            placebo=between(done, UNCHANGED, PLACEBO),
             stopped=stopped,
-            dose_response=self._dose_response(),
+            dose_response=doses(done, arms),
         )
 
-    def _arm(self, name: str) -> Arm:
-        runs = [block.runs[name] for block in self._done if name in block.runs]
-        return Arm(
-            name=name,
-            walls_ns=tuple(timed.wall_ns for timed in runs),
-            exit_codes=tuple(timed.exit_code for timed in runs),
-        )
-
-    def _measured(self, name: str) -> Experiment:
-        shown = self._variants[name].shown
-        estimate = self._estimate(name)
-        if estimate is None:
-            return Experiment(id=name, outcome="out_of_budget", why="too few runs", command=shown)
-        ours = sorted({block.runs[block.control].exit_code for block in self._done})
-        theirs = sorted({block.runs[name].exit_code for block in self._done})
-        is_cured = 0 not in ours and theirs == [0]
-        if ours != theirs and not is_cured:
-            why = f"it ended with exit code {theirs}, the unchanged command with {ours}"
-            return Experiment(id=name, outcome="failed", why=why, command=shown)
-        return Experiment(
-            id=name,
-            outcome="measured",
-            why="the unchanged command fails, and this one succeeds" if is_cured else "",
-            command=shown,
-            estimate=estimate,
-            dose_ns=self._treated[name].treatment.dose_ns,
-        )
+    def _told(self, experiment: Experiment) -> Experiment:
+        """What others are compared with is no more than that, also where they dropped out."""
+        return replace(experiment, is_control=experiment.id in self._compared_with)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Self
 
 from kubelag.experiments.contract import NotApplicableError
-from kubelag.experiments.scratch import make_private, memory_place, sweep
+from kubelag.experiments.private_place import make_private, memory_place
 from kubelag.kube.secret import Secret
 
 _RELAY_MODULE = "kubelag.experiments.relay"
@@ -42,10 +42,6 @@ class Workshop:
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        if (
-            place := memory_place()
-        ):  # what a killed run left there, whether we need the place or not
-            sweep(place)
         return self
 
     def __exit__(self, *_: object) -> None:

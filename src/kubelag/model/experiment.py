@@ -1,5 +1,6 @@
 """What a counterfactual measured: interleaved runs with one factor removed, and without."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -64,6 +65,15 @@ class Experiment:
     """Where it moved to."""
     dose_ns: int | None = None
     """Delay added to each round trip; None where nothing was dosed."""
+    is_control: bool = False
+    """Whether other arms are compared with it: what it saves by itself decides nothing."""
+    besides: tuple[tuple[str, int], ...] = ()
+    """Factors that it takes away although it need not, each with how long (ns) it was in the way of
+    the observed run at all."""
+
+    def besides_ns(self, factors: Collection[str]) -> int:
+        """How much of what it saved may be something else than these factors."""
+        return sum(ns for factor, ns in self.besides if factor not in factors)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +113,8 @@ class Trial:
     """Which rule ended the blocks."""
     dose_response: DoseResponse | None = None
     """None where no doses were given, or not all of them."""
+    asked: tuple[str, ...] = ()
+    """Arms and experiments that the user named, whoever is suspected."""
 
     def experiment(self, name: str) -> Experiment | None:
         """The named experiment, None where it was not considered."""

@@ -87,6 +87,8 @@ class AddressProbe:
     """What the kernel believes (IP_MTU); a black hole does not show in it."""
     segment_bytes: int | None = None
     """Segment size in use (tcpi_snd_mss)."""
+    congestion_window: int | None = None
+    """Segments that may be on their way at once, at the end (tcpi_snd_cwnd)."""
     segment_limit_bytes: int | None = None
     """The segment size that we allowed both ways for this probe; None for the usual one."""
     backend: str = ""

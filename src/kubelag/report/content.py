@@ -11,6 +11,7 @@ from kubelag.model.report import (
     Report,
     RuledOut,
     VerdictLine,
+    WayLine,
 )
 from kubelag.report.blocks import (
     Block,
@@ -46,16 +47,22 @@ def document(report: Report) -> tuple[Block, ...]:
 
 def _way(report: Report) -> Iterator[Block]:
     """The hops, and who was silent: where most of a hunt by hand goes."""
+    is_all_well = all(line.is_well for line in report.way)
     if report.way or report.silences:
         yield from heading("The way to the server")
     if report.way:
-        yield Grid(
-            rows=tuple(
-                (Piece(line.hop, "plain" if line.is_well else "slow"), Piece(line.sentence))
-                for line in report.way
-            )
-        )
+        yield Grid(rows=tuple(_hop(line, is_marked=not is_all_well) for line in report.way))
+    if not is_all_well:
+        yield sentence("! failed, slow or lossy, as far as kubelag saw it", "muted")
     yield from map(_item, report.silences)
+
+
+def _hop(line: WayLine, *, is_marked: bool) -> tuple[Piece, ...]:
+    """The mark is for those who see no colour."""
+    tone: Tone = "plain" if line.is_well else "slow"
+    mark = "" if line.is_well else "! "
+    margin = " " * 2 if is_marked and line.is_well else mark
+    return Piece(f"{margin}{line.hop}", tone), Piece(line.sentence)
 
 
 def _ruled_out(report: Report) -> Iterator[Block]:

@@ -47,7 +47,7 @@ def test_it_holds_one_context_with_another_server_and_the_certificates_name(tmp_
     assert cluster["cluster"] == {"server": SERVER, "tls-server-name": "api.example.com"}
     assert document["users"] == [{"name": "u", "user": {"token": "t"}}]
     (context,) = document["contexts"]
-    assert context["name"] == document["current-context"]
+    assert context["name"] == document["current-context"] == "x", "plugins go by it"
     assert context["context"] == {"cluster": "c", "user": "u", "namespace": "n"}
     assert "others" not in json.dumps(document)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 FOLDED_FLAGS = ("kubeconfig", "context", "cluster", "user", "server", "tls-server-name")
 """Flags of a command that the copy has taken in; left in place they would override it."""
-_NAME = "rerouted"
+_NAME = "rerouted"  # where flags alone say what is used, and nothing has a name
 
 
 def tls_name_of(kubeconfig: "Kubeconfig") -> str:
@@ -30,7 +30,8 @@ def rerouted_kubeconfig(
     """The context in use alone, with another server and the name that its certificate must have.
 
     It is JSON, which is YAML too. Paths in it are absolute, those of plugins too. Credentials are
-    the files' own, so that flags that come before them still do.
+    the files' own, so that flags that come before them still do. Names stay: plugins keep what
+    they were given by the name of the context (gke-gcloud-auth-plugin does).
 
     Args:
         kubeconfig: What the command uses now.
@@ -41,6 +42,7 @@ def rerouted_kubeconfig(
         KubeconfigError: The files have changed so that they cannot be read any more.
     """
     context, cluster = kubeconfig.entries.reveal()
+    name = kubeconfig.context or _NAME
     names = {
         "cluster": kubeconfig.cluster.name or _NAME,
         "user": kubeconfig.user.name or _NAME,
@@ -53,8 +55,8 @@ def rerouted_kubeconfig(
         "kind": "Config",
         "clusters": [{"name": names["cluster"], "cluster": changed}],
         "users": [{"name": names["user"], "user": dict(_user(kubeconfig))}],
-        "contexts": [{"name": _NAME, "context": {**context, **names}}],
-        "current-context": _NAME,
+        "contexts": [{"name": name, "context": {**context, **names}}],
+        "current-context": name,
     }
     return Secret(json.dumps(document, default=str, skipkeys=True).encode())
 

@@ -150,7 +150,8 @@ class HaLab(HaParts):
         ]
         lines += [f"search {' '.join(search)}"] if search else []
         lines += [f"options {' '.join(options)}"] if options else []
-        write_private(self.resolv_conf, "\n".join(lines) + "\n")
+        # Every user of a node looks up names.
+        write_private(self.resolv_conf, "\n".join(lines) + "\n").chmod(0o644)
 
     def forget(self) -> None:
         """Empty the cache of the nodes' home: one that was filled under a fault remembers it."""

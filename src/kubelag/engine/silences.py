@@ -1,0 +1,77 @@
+"""Pure: who kept the command's connections waiting, and for how long, in sentences."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from kubelag.model.evidence import Evidence
+from kubelag.model.network import Connection, Pause
+from kubelag.model.units import counted, seconds
+from kubelag.timeline.journeys import server_connections
+
+_CLIENTS = "the client itself had to speak"
+_SERVERS = {
+    "connect": "the server had to answer the SYN",
+    "proxy": "the proxy had to answer CONNECT",
+    "tls": "the server had to go on with the TLS handshake",
+    "data": "the server had to speak",
+}
+_NOBODYS = "nobody can tell who had to speak"
+# What a reader takes in at a glance. Arbitrary.
+_SHOWN_SILENCES = 5
+
+
+def silences(evidence: Evidence) -> Iterator[str]:
+    """Who kept the connections waiting, in sentences."""
+    if evidence.comparison is not None and evidence.comparison.sentence:
+        yield evidence.comparison.sentence
+    connections = server_connections(evidence)
+    by_reason: dict[str, list[Pause]] = {reason: [] for reason in (_CLIENTS, *_SERVERS.values())}
+    for pause in (pause for one in connections for pause in one.pauses):
+        if pause.awaited != "client" or _is_idle_elsewhere(pause, connections):
+            by_reason.setdefault(_reason(pause), []).append(pause)
+    for reason, pauses in by_reason.items():
+        if pauses:
+            yield _silence(reason, pauses, evidence)
+
+
+def _reason(pause: Pause) -> str:
+    if pause.retransmissions:
+        return "what had been sent had to be sent again"
+    if pause.awaited == "unclear":
+        return _NOBODYS
+    return _CLIENTS if pause.awaited == "client" else _SERVERS[pause.stage]
+
+
+def _is_idle_elsewhere(pause: Pause, connections: Sequence[Connection]) -> bool:
+    """Whether the client left every connection alone: one that it does not need says nothing."""
+    return not any(
+        burst.start_ns < pause.end_ns and burst.end_ns > pause.start_ns
+        for one in connections
+        for burst in one.bursts
+    ) and not any(
+        other.awaited != "client"
+        and other.start_ns < pause.end_ns
+        and other.end_ns > pause.start_ns
+        for one in connections
+        for other in one.pauses
+    )
+
+
+def _silence(why: str, pauses: Sequence[Pause], evidence: Evidence) -> str:
+    covered_ns = _covered_ns(pauses)
+    longest = sorted(pauses, key=lambda one: -one.length_ns)[:_SHOWN_SILENCES]
+    shown = ", ".join(
+        f"{seconds(one.length_ns)} at {seconds(one.start_ns - evidence.run.start_ns)}"
+        for one in sorted(longest, key=lambda one: one.start_ns)
+    )
+    return (
+        f"the line was silent for {seconds(covered_ns)} while {why} "
+        f"({counted(len(pauses), 'pause')}: {shown})"
+    )
+
+
+def _covered_ns(pauses: Iterable[Pause]) -> int:
+    total_ns = until_ns = 0
+    for pause in sorted(pauses, key=lambda one: one.start_ns):
+        total_ns += max(0, pause.end_ns - max(pause.start_ns, until_ns))
+        until_ns = max(until_ns, pause.end_ns)
+    return total_ns
