@@ -167,7 +167,7 @@ def test_an_interrupted_trial_without_arms_is_reported() -> None:
 def test_what_was_asked_for_is_told_whoever_is_suspected() -> None:
     asked = replace(trial("http1_only", *FAST_NS), asked=("http1_only",))
     (note,) = (one for one in report(incident(), asked).notes if "as asked for" in one)
-    assert note.startswith("http1_only, as asked for: 200 ms, which saves 9.80 s (95 % interval")
+    assert note.startswith("http1_only, as asked for: 200 ms, so it saves 9.80 s (95 % interval")
     refused = Experiment(id="bypass_vip", outcome="not_applicable", why="there is no balancer")
     found = report(incident(), Trial(experiments=(refused,), asked=("bypass_vip",)))
     assert "bypass_vip, as asked for: there is no balancer" in found.notes

@@ -150,7 +150,7 @@ def _decide(
     if estimate.low_ns <= noise_of(trial, base_ns, wall_ns) or estimate.pairs < least_pairs(
         base_ns, wall_ns
     ):
-        return "likely", f"underpowered: {_runs_needed(experiment, trial)}"
+        return "likely", _why_underpowered(experiment, trial, noise_of(trial, base_ns, wall_ns))
     if estimate.saving_ns < PROVEN_RATIO * base_ns:
         return "contributing", f"{saving}, under {PROVEN_RATIO:.0%}"
     doubt = _doubt(judgement, experiment, estimate, trial, wall_ns)
@@ -197,10 +197,14 @@ def _placebo_explains(trial: Trial, estimate: Estimate) -> bool:
     return placebo is not None and placebo.low_ns > 0 and placebo.high_ns >= estimate.saving_ns > 0
 
 
-def _runs_needed(experiment: Experiment, trial: Trial) -> str:
+def _why_underpowered(experiment: Experiment, trial: Trial, noise_ns: int) -> str:
     treated = trial.arm(experiment.id)
     runs = min(len(trial.control_walls_ns), len(treated.walls_ns)) if treated else 0
     if treated is None or not runs:
-        return "too few runs"
+        return "underpowered: too few runs"
     needed = pairs_needed(trial.control_walls_ns[:runs], treated.walls_ns[:runs])
-    return f"about {needed:,} runs of each kind needed" if needed else "no difference was seen"
+    if needed is None:
+        return "underpowered: no difference was seen"
+    if needed > runs:
+        return f"underpowered: about {needed:,} runs of each kind needed"
+    return f"not proven: the unchanged runs differ by {seconds(noise_ns)} among themselves"

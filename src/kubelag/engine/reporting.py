@@ -338,10 +338,10 @@ def _tried(trial: Trial) -> Iterator[str]:
         if one.outcome != "measured" or estimate is None or arm is None:
             yield f"{one.id}, as asked for: {one.why or one.outcome}"
             continue
+        interval = f"{seconds(estimate.low_ns)} to {seconds(estimate.high_ns)}"
         yield (
-            f"{one.id}, as asked for: {seconds(median_ns(arm.walls_ns))}, which saves "
-            f"{seconds(estimate.saving_ns)} (95 % interval {seconds(estimate.low_ns)} to "
-            f"{seconds(estimate.high_ns)})"
+            f"{one.id}, as asked for: {seconds(median_ns(arm.walls_ns))}, so it saves "
+            f"{seconds(estimate.saving_ns)} (95 % interval {interval}; less than nothing: it costs)"
         )
 
 

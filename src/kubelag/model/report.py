@@ -103,7 +103,7 @@ class WayLine:
     """One hop of the way to the server, or what the run itself saw of it."""
 
     hop: str
-    """For example `name server 10.0.0.2:53`, `address 10.0.0.10:8443`, `API server master1`."""
+    """For example `DNS 10.0.0.2:53`, `VIP/balancer 10.0.0.10:8443`, `API server master1`."""
     sentence: str
     """With the figures."""
     is_well: bool = True
