@@ -42,6 +42,13 @@ def test_what_the_other_end_owed_is_told(stage: str, words: str) -> None:
     assert f" while {words} (" in told
 
 
+def test_a_silence_of_one_round_trip_is_the_ways() -> None:
+    far = connection(0, 9 * S, rtt_ns=300 * MS, pauses=(pause(S, 310 * MS), pause(3 * S, 900 * MS)))
+    servers, ways = silences(evidence(connections=(far,)))
+    assert "900 ms while the server had to speak" in servers
+    assert "310 ms while packets were on their way there and back" in ways
+
+
 def test_a_pause_in_which_something_was_sent_again_is_nobodys() -> None:
     (told,) = said(pause(S, 2 * S, retransmissions=1))
     assert "while what had been sent had to be sent again" in told

@@ -15,6 +15,9 @@ _SERVERS = {
     "data": "the server had to speak",
 }
 _NOBODYS = "nobody can tell who had to speak"
+_WAYS = "packets were on their way there and back"
+# A silence that long, in round trips, is no more than the way. Arbitrary: they differ a little.
+_TRIPS = 1.25
 # What a reader takes in at a glance. Arbitrary.
 _SHOWN_SILENCES = 5
 
@@ -25,19 +28,21 @@ def silences(evidence: Evidence) -> Iterator[str]:
         yield evidence.comparison.sentence
     connections = server_connections(evidence)
     by_reason: dict[str, list[Pause]] = {reason: [] for reason in (_CLIENTS, *_SERVERS.values())}
-    for pause in (pause for one in connections for pause in one.pauses):
+    for one, pause in ((one, pause) for one in connections for pause in one.pauses):
         if pause.awaited != "client" or _is_idle_elsewhere(pause, connections):
-            by_reason.setdefault(_reason(pause), []).append(pause)
+            by_reason.setdefault(_reason(pause, one.rtt_ns or 0), []).append(pause)
     for reason, pauses in by_reason.items():
         if pauses:
             yield _silence(reason, pauses, evidence)
 
 
-def _reason(pause: Pause) -> str:
+def _reason(pause: Pause, rtt_ns: int) -> str:
     if pause.retransmissions:
         return "what had been sent had to be sent again"
     if pause.awaited == "unclear":
         return _NOBODYS
+    if pause.awaited == "server" and pause.length_ns <= _TRIPS * rtt_ns:
+        return _WAYS
     return _CLIENTS if pause.awaited == "client" else _SERVERS[pause.stage]
 
 
