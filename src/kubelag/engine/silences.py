@@ -28,12 +28,13 @@ def silences(evidence: Evidence) -> Iterator[str]:
         yield evidence.comparison.sentence
     connections = server_connections(evidence)
     by_reason: dict[str, list[Pause]] = {reason: [] for reason in (_CLIENTS, *_SERVERS.values())}
-    for one, pause in ((one, pause) for one in connections for pause in one.pauses):
+    pauses = ((pause, one.rtt_ns or 0) for one in connections for pause in one.pauses)
+    for pause, rtt_ns in pauses:
         if pause.awaited != "client" or _is_idle_elsewhere(pause, connections):
-            by_reason.setdefault(_reason(pause, one.rtt_ns or 0), []).append(pause)
-    for reason, pauses in by_reason.items():
-        if pauses:
-            yield _silence(reason, pauses, evidence)
+            by_reason.setdefault(_reason(pause, rtt_ns), []).append(pause)
+    for reason, alike in by_reason.items():
+        if alike:
+            yield _silence(reason, alike, evidence)
 
 
 def _reason(pause: Pause, rtt_ns: int) -> str:
