@@ -5,10 +5,10 @@ explained on the client's node as a user would. The truth is what the command to
 """
 
 import dataclasses
+import json
 import os
 import shutil
 import statistics
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,13 +18,25 @@ from kubelag.lab import session
 from kubelag.lab.faults.contract import HaFault, Scene
 from kubelag.lab.faults.registry import FAULTS, find_ha_fault
 from kubelag.lab.ha.lab import HaLab
-from kubelag.lab.ha.rehearsal import Wish, rehearse_ha
+from kubelag.lab.ha.rehearsal import Wish, rehearsed_ha
 from kubelag.lab.ha.switches import on_stage, switch_off, switch_on
 from kubelag.lab.ha.timing import COLD_CACHE
-from kubelag.lab.state import STATE_VARIABLE
 from kubelag.model.experiment import CONTROLS
 from kubelag.model.report import Report, VerdictLine
-from measuring import Goal, Table, finish, machine, machine_line, parser
+from measuring import (
+    Goal,
+    Table,
+    code,
+    end_cleanly,
+    finish,
+    ha_lab,
+    machine,
+    machine_line,
+    parser,
+    save,
+    scratch,
+    show,
+)
 
 NAMED_GOAL_RATIO = 0.95
 SHARE_GOAL_RATIO = 0.10
@@ -55,8 +67,10 @@ class Told:
     without_s: float
     took_s: float
     """The whole explanation."""
+    code: str
+    """The commit that told it."""
     why: str = ""
-    """Where it failed."""
+    """Where it failed, or what was told instead."""
 
     @property
     def is_named(self) -> bool:
@@ -65,46 +79,57 @@ class Told:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure, print, and save after each explanation: all of it takes two hours."""
     made = parser(__doc__, rounds=5)
     made.add_argument("--fault", action="append", help="only this one; may be given again")
+    made.add_argument("--more", action="store_true", help="add to what the output holds")
+    made.add_argument("--keep", type=Path, help="where to keep the bundles of what was not named")
     args = made.parse_args()
+    end_cleanly()
     names = args.fault or [one.id for one in FAULTS if one.topology == "ha"]
     facts = machine()
     print(machine_line(facts))
-    told = list(_all(names, args.rounds))
-    print(_text(_table(told)))
+    told = _loaded(args.output) if args.more else []
+    for one in _all(names, args.rounds, args.keep):
+        told.append(one)
+        save(args.output, facts, goals(told), [_table(told)], [dataclasses.asdict(t) for t in told])
+    show(_table(told))
     finish(args.output, facts, goals(told), [_table(told)], [dataclasses.asdict(t) for t in told])
 
 
-def _all(names: Sequence[str], rounds: int) -> Iterator[Told]:
+def _loaded(output: Path | None) -> list[Told]:
+    """What was told before."""
+    if output is None or not output.exists():
+        return []
+    return [Told(**one) for one in json.loads(output.read_text())["raw"]]
+
+
+def _all(names: Sequence[str], rounds: int, keep: Path | None) -> Iterator[Told]:
     """One lab for all; each fault leaves it as it was."""
-    with tempfile.TemporaryDirectory(prefix="kubelag-bench-") as state:
-        environment = {**os.environ, STATE_VARIABLE: state}
-        session.bring_up(session.Wish(topology="ha", disk="none"), environment, _say)
-        try:
-            for number in range(rounds):
-                for name in names:
-                    told = _told(environment, name)
-                    print(f"round {number + 1}: {_line(told)}", flush=True)
-                    yield told
-        finally:
-            session.take_down(environment)
+    with ha_lab() as environment, scratch() as passing:
+        for number in range(rounds):
+            for name in names:
+                bundle = (keep or passing) / f"{name}-{number + 1}"
+                told = _told(environment, name, bundle)
+                if told.is_named:
+                    shutil.rmtree(bundle, ignore_errors=True)
+                print(f"round {number + 1}: {_line(told)}", flush=True)
+                yield told
 
 
-def _told(environment: Mapping[str, str], name: str) -> Told:
+def _told(environment: Mapping[str, str], name: str, bundle: Path) -> Told:
     fault = find_ha_fault(name)
     walls_s = (0.0, 0.0)
     try:
         with session.hold_ha(environment) as ha:
             walls_s = _walls(ha, fault)
         start_s = time.perf_counter()
-        wish = Wish(options=("--quiet", "--output", os.devnull))
-        rehearsed = rehearse_ha(fault, environment, wish, _nothing)
+        wish = Wish(save=bundle, options=("--quiet", "--output", os.devnull))
+        with rehearsed_ha(fault, environment, wish, _nothing) as found:
+            took_s = time.perf_counter() - start_s
+            return _judged(fault, found.report, found.component, (*walls_s, took_s))
     except KubelagError as error:
         return _judged(fault, None, (), (*walls_s, 0.0), str(error))
-    took_s = time.perf_counter() - start_s
-    return _judged(fault, rehearsed.report, rehearsed.component, (*walls_s, took_s))
 
 
 def _walls(ha: HaLab, fault: HaFault) -> tuple[float, float]:
@@ -153,7 +178,7 @@ def _judged(
     whole_s = report.wall_s if report is not None and is_of_that_run else with_s
     is_right = first is not None and first.cause in fault.expected
     headline = report.headline if report else ""
-    return Told(
+    told = Told(
         fault=fault.id,
         expected=fault.expected,
         first=first.cause if first else "",
@@ -165,8 +190,10 @@ def _judged(
         with_s=with_s,
         without_s=without_s,
         took_s=explain_s,
+        code=code(),
         why=why,
     )
+    return told if why or told.is_named else dataclasses.replace(told, why=headline)
 
 
 def _said_ratio(report: Report, first: VerdictLine) -> float:
@@ -249,19 +276,6 @@ def _line(one: Told) -> str:
         f"{one.true_ratio:.0%}, {one.with_s:.2f} s with, {one.without_s:.2f} s without, explained "
         f"in {one.took_s:.0f} s {one.why}"
     )
-
-
-def _text(table: Table) -> str:
-    rows = [table.header, *table.rows]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(table.header))]
-    lines = (
-        "  ".join(cell.ljust(wide) for cell, wide in zip(row, widths, strict=True)) for row in rows
-    )
-    return "\n".join(line.rstrip() for line in lines)
-
-
-def _say(text: str) -> None:
-    print(f"# {text}", flush=True)
 
 
 def _nothing(_text: str) -> None:

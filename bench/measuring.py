@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import datetime as dt
+import functools
 import json
 import os
 import platform
@@ -17,9 +18,11 @@ from pathlib import Path
 
 import numpy as np
 
+from kubelag.lab import session
 from kubelag.lab.control_plane.embedded import start_embedded
 from kubelag.lab.control_plane.options import ControlPlaneOptions
 from kubelag.lab.debian_client import unpack_kubectl
+from kubelag.lab.state import STATE_VARIABLE
 from kubelag.observe.client import ask_version
 from kubelag.observe.other_clients import find_kubectls, newest
 
@@ -84,6 +87,14 @@ def machine() -> dict[str, object]:
     }
 
 
+@functools.cache
+def code() -> str:
+    """The commit that is measured, marked where files differ from it."""
+    return _first_line(
+        ["git", "-C", os.fspath(Path(__file__).parent), "describe", "--always", "--dirty"]
+    )
+
+
 def machine_line(facts: Mapping[str, object]) -> str:
     """The machine in one line."""
     return " · ".join(f"{name} {value}" for name, value in facts.items())
@@ -117,6 +128,17 @@ def finish(
     """Print the goals, and save everything where that is wanted."""
     for goal in goals:
         print(f"{goal.what}: {goal_value(goal)}, goal {goal_limit(goal)}: {outcome(goal)}")
+    save(output, facts, goals, tables, raw)
+
+
+def save(
+    output: Path | None,
+    facts: Mapping[str, object],
+    goals: Sequence[Goal],
+    tables: Sequence[Table],
+    raw: object,
+) -> None:
+    """Everything as JSON, where that is wanted."""
     if output:
         content = {
             "machine": facts,
@@ -126,6 +148,15 @@ def finish(
         }
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def show(table: Table) -> None:
+    """A table for people."""
+    lines = (table.header, *table.rows)
+    wide = [max(len(line[at]) for line in lines) for at in range(len(table.header))]
+    print(f"\n{table.title}")
+    for line in lines:
+        print("  ".join(cell.ljust(wide[at]) for at, cell in enumerate(line)).rstrip())
 
 
 def outcome(goal: Goal) -> str:
@@ -161,6 +192,18 @@ def control_plane(directory: Path) -> Iterator[Path]:
         yield running.kubeconfig()
     finally:
         running.stop()
+
+
+@contextmanager
+def ha_lab() -> Iterator[Mapping[str, str]]:
+    """An HA lab of our own; yields the environment in which it is found."""
+    with tempfile.TemporaryDirectory(prefix="kubelag-bench-") as state:
+        environment = {**os.environ, STATE_VARIABLE: state}
+        session.bring_up(session.Wish(topology="ha", disk="none"), environment, tell)
+        try:
+            yield environment
+        finally:
+            session.take_down(environment)
 
 
 @contextmanager

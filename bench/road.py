@@ -33,7 +33,6 @@ from kubelag.lab.faults.registry import find_ha_fault
 from kubelag.lab.ha.lab import HaLab
 from kubelag.lab.ha.scenes import get_nodes
 from kubelag.lab.ha.switches import switch_off, switch_on
-from kubelag.lab.state import STATE_VARIABLE
 from kubelag.model.evidence import Evidence, Run, Syscall
 from kubelag.observe.network_watch import NetworkSeen, NetworkWatch
 from measuring import (
@@ -42,10 +41,12 @@ from measuring import (
     Table,
     end_cleanly,
     finish,
+    ha_lab,
     interval,
     machine,
     machine_line,
     parser,
+    show,
     tell,
 )
 
@@ -271,16 +272,6 @@ def _around(runs: Sequence[Measured]) -> tuple[str, ...]:
     return (*(f"{took_s:.3f} s" for took_s in times), f"{packets:.0f}", f"{probes:.0f}")
 
 
-def show(tables: Sequence[Table]) -> None:
-    """For people."""
-    for table in tables:
-        print(f"\n{table.title}")
-        lines = (table.header, *table.rows)
-        wide = [max(len(line[at]) for line in lines) for at in range(len(table.header))]
-        for line in lines:
-            print("  ".join(cell.ljust(wide[at]) for at, cell in enumerate(line)).rstrip())
-
-
 def main() -> None:
     """Measure in one lab of our own, print and save."""
     made = parser(__doc__, rounds=30)
@@ -297,24 +288,18 @@ def main() -> None:
     goals: list[Goal] = []
     tables: list[Table] = []
     raw = {}
-    with tempfile.TemporaryDirectory(prefix="kubelag-bench-") as state:
-        environment = {**os.environ, STATE_VARIABLE: state}
-        session.bring_up(session.Wish(topology="ha", disk="none"), environment, tell)
-        try:
-            with session.hold_ha(environment) as ha:
-                for place in PLACES:
-                    rounds = options.rounds * place.rounds_ratio
-                    results = on_the_node(ha, place.fault, rounds)
-                    made_tables = tables_of(place.title, results, rounds)
-                    show(made_tables)
-                    goals += goals_of(place.title, results)
-                    tables += made_tables
-                    raw[place.fault] = {
-                        name: [dataclasses.asdict(one) for one in runs]
-                        for name, runs in results.items()
-                    }
-        finally:
-            session.take_down(environment)
+    with ha_lab() as environment, session.hold_ha(environment) as ha:
+        for place in PLACES:
+            rounds = options.rounds * place.rounds_ratio
+            results = on_the_node(ha, place.fault, rounds)
+            made_tables = tables_of(place.title, results, rounds)
+            for table in made_tables:
+                show(table)
+            goals += goals_of(place.title, results)
+            tables += made_tables
+            raw[place.fault] = {
+                name: [dataclasses.asdict(one) for one in runs] for name, runs in results.items()
+            }
     finish(options.output, facts, goals, tables, raw)
 
 

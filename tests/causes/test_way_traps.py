@@ -103,6 +103,28 @@ def test_a_segment_sent_again_that_nobody_waited_for_is_told_and_not_accused() -
     assert "3 of 20 segments" in judgement.sentence
 
 
+def test_a_slow_backend_on_a_busy_machine_that_sends_things_again_too_soon_loses_nothing() -> None:
+    """It has its answer in milliseconds, and then the server takes its time."""
+    hasty = pause(10 * MS, 2_900 * MS, retransmissions=1, recovered_ns=START + 16 * MS)
+    seen = asked(3 * S, connections=(connection(0, 3 * S, sent_again=1, pauses=(hasty,)),))
+    assert judged(PacketLoss(), seen).standing == "ruled_out"
+
+
+def test_beside_a_connection_that_died_what_was_sent_again_too_soon_is_no_loss() -> None:
+    unheard = pause(10 * MS, 5 * S, retransmissions=5, awaited="unclear", is_over=False)
+    hasty = pause(10 * MS, 2 * S, retransmissions=1, recovered_ns=START + 16 * MS)
+    seen = asked(
+        6 * S,
+        connections=(
+            connection(0, 6 * S, sent_again=5, pauses=(unheard,)),
+            connection(0, 6 * S, number=2, sent_again=1, pauses=(hasty,)),
+        ),
+    )
+    judgement = judged(PacketLoss(), seen)
+    assert judgement.standing == "ruled_out"
+    assert "a connection died" in judgement.sentence
+
+
 def test_a_question_to_a_name_server_that_nobody_waited_for_is_not_accused() -> None:
     """It is still open when the client has its answer from another one and goes on."""
     syncs = request("/api/v1/nodes", 0, 3 * S)

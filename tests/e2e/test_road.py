@@ -11,11 +11,10 @@ from typing import Any
 
 import pytest
 
-from kubelag.observe.capture.live import why_not
+from capturing import needs_capture
 from program import Program
 
 pytestmark = pytest.mark.real
-needs_capture = pytest.mark.skipif(bool(why_not()), reason=why_not() or "-")
 _LISTENING_S = 10.0
 
 

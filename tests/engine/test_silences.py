@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from evidence import MS, S, connection, evidence, pause
+from evidence import MS, START, S, connection, evidence, pause
 from kubelag.engine.silences import silences
 from kubelag.model.network import Comparison
 
@@ -52,6 +52,16 @@ def test_a_silence_of_one_round_trip_is_the_ways() -> None:
 def test_a_pause_in_which_something_was_sent_again_is_nobodys() -> None:
     (told,) = said(pause(S, 2 * S, retransmissions=1))
     assert "while what had been sent had to be sent again" in told
+
+
+def test_a_pause_that_went_on_after_its_loss_was_repaired_is_the_servers() -> None:
+    soon, late = (START + S + after for after in (200 * MS, 1_500 * MS))
+    servers, nobodys = said(
+        pause(S, 2 * S, retransmissions=1, recovered_ns=soon),
+        pause(S, 2 * S, retransmissions=1, recovered_ns=late, awaited="unclear"),
+    )
+    assert "while the server had to speak" in servers
+    assert "while what had been sent had to be sent again" in nobodys
 
 
 def test_silences_that_overlap_count_once_and_the_longest_are_shown() -> None:

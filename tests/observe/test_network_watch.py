@@ -67,6 +67,8 @@ class Capture:
         self.said.append("started")
         if self.fails_at == "start":
             raise CaptureError("tcpdump does not capture: no such device")
+        if self.fails_at == "search":
+            raise PermissionError("tcpdump may not be started")
 
     def stop(self) -> tuple["Capture", Look]:
         self.said.append("stopped")
@@ -86,7 +88,6 @@ def sockets(monkeypatch: pytest.MonkeyPatch) -> Sockets:
 def capture(monkeypatch: pytest.MonkeyPatch) -> Capture:
     fake = Capture()
     monkeypatch.setattr(live, "LiveCapture", fake)
-    monkeypatch.setattr(live, "why_not", lambda: "")
     return fake
 
 
@@ -130,31 +131,11 @@ def test_without_a_known_server_no_packet_is_captured(capture: Capture) -> None:
     assert look(seen, "capture").how == "the command talks to no server that is known"
 
 
-@pytest.mark.usefixtures("sockets")
-def test_where_packets_may_not_be_captured_that_is_told(
-    capture: Capture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(live, "why_not", lambda: "packets may not be captured here")
-    told = look(play(), "capture")
-    assert (told.state, told.how) == ("could_not_look", "packets may not be captured here")
-    assert capture.said == []
-
-
-@pytest.mark.usefixtures("sockets", "capture")
-def test_a_search_for_tcpdump_that_crashes_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    def crash() -> str:
-        raise PermissionError("tcpdump may not be started")
-
-    monkeypatch.setattr(live, "why_not", crash)
-    told = look(play(), "capture")
-    assert told.state == "could_not_look"
-    assert told.how == "it crashed: PermissionError: tcpdump may not be started"
-
-
 @pytest.mark.parametrize(
     ("when", "how"),
     [
         ("start", "tcpdump does not capture: no such device"),
+        ("search", "it crashed: PermissionError: tcpdump may not be started"),
         ("stop", "it crashed: ValueError: not a packet"),
     ],
 )

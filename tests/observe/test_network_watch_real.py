@@ -14,12 +14,13 @@ from typing import Any
 
 import pytest
 
+from capturing import needs_capture
 from evidence import MS
 from kubelag.errors import CommandNotFoundError
 from kubelag.lab.network.namespaces import why_no_namespaces
 from kubelag.model.evidence import Look
-from kubelag.observe.capture import live
 from kubelag.observe.capture.comparing import compare
+from kubelag.observe.capture.live import LiveCapture
 from kubelag.observe.network_watch import NetworkWatch, Scope
 from kubelag.observe.session import Watch, Watched, watch
 
@@ -31,7 +32,6 @@ while line.recv(4096):
     pass
 """
 ENV = {"PATH": os.environ["PATH"]}
-needs_capture = pytest.mark.skipif(bool(live.why_not()), reason=live.why_not() or "-")
 
 
 def look(seen: Watched, observer: str) -> Look:
@@ -295,7 +295,7 @@ def _ip(*words: str) -> None:
 @needs_capture
 def test_both_ends_of_a_cable_tell_the_same_of_the_same_connections() -> None:
     with far_away() as (namespace, port):
-        far = live.LiveCapture(ports=[port], enter=("ip", "netns", "exec", namespace))
+        far = LiveCapture(ports=[port], enter=("ip", "netns", "exec", namespace))
         far.start()
         script = ECHO.replace("127.0.0.1", FAR)
         scope = Scope(ports=frozenset({port}), servers=(f"{FAR}:{port}",))

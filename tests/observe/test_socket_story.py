@@ -221,6 +221,20 @@ def test_data_sent_again_blames_nobody() -> None:
     assert (one.sent_again, one.congestion_window) == (2, 1)
 
 
+def test_what_was_sent_again_and_heard_soon_is_lost_only_until_then() -> None:
+    again = {"bytes_sent": 900, "total_retrans": 1, "last_data_sent_ms": 200}
+    one = story(
+        hello(),
+        secured(),
+        secured(32, unacked=1, bytes_sent=900),
+        secured(240, **again),
+        secured(2032, **again, bytes_received=4000),
+    )
+    (pause,) = one.pauses
+    assert (pause.awaited, pause.retransmissions, pause.length_ns) == ("server", 1, 2000 * MS)
+    assert pause.loss_ns == 208 * MS
+
+
 def test_a_client_that_does_not_read_is_awaited() -> None:
     heard = {"bytes_received": 70_000, "last_data_sent_ms": 10}
     one = story(

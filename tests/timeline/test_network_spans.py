@@ -149,6 +149,12 @@ def test_a_loss_is_blamed_on_the_loss_in_whatever_stage_it_was() -> None:
     assert (factors.TLS, 400, 500) in found
 
 
+def test_after_what_was_sent_again_was_heard_the_silence_is_no_loss() -> None:
+    repaired = pause(100 * MS, 2 * S, retransmissions=1, recovered_ns=START + 300 * MS)
+    found = told(connection_spans(connection(0, 3 * S, pauses=(repaired,))))
+    assert [one for one in found if one[0] == factors.LOSS] == [(factors.LOSS, 100, 300)]
+
+
 def test_a_silence_of_one_side_is_no_loss() -> None:
     silent = connection(0, 5 * S, pauses=(pause(10 * MS, 4 * S),))
     assert factors.LOSS not in {span.factor for span in connection_spans(silent)}

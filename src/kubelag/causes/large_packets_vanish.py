@@ -49,7 +49,6 @@ _SOURCES = (
         url="https://github.com/flannel-io/flannel/issues/1614",
     ),
 )
-_SIZES = ("path: no other size of segments was tried by kubelag's own connections",)
 
 
 class LargePacketsVanish:
@@ -66,8 +65,8 @@ class LargePacketsVanish:
         if path is None:
             return unknown(ID, "the way was not tried", way_facts.unprobed(case))
         pair = way_facts.lost_when_large(path)
-        if pair is None and way_facts.is_size_untold(case):
-            return unknown(ID, "what was lost may have been lost for its size", _SIZES)
+        if pair is None and (missing := way_facts.sizes_untried(case)):
+            return unknown(ID, "what was lost may have been lost for its size", missing)
         if pair is None:
             return innocent(ID, _innocent(path.front), *_FACTORS)
         factors = (*_FACTORS, DISCOVERY, TARGET)

@@ -19,6 +19,8 @@ Sources
     RFC 6298 (retransmission timer), RFC 9293.
 """
 
+from collections.abc import Sequence
+
 from kubelag.causes import way_facts
 from kubelag.causes.contract import Case, innocent, unknown
 from kubelag.model.network import Connection
@@ -26,6 +28,7 @@ from kubelag.model.remedy import Advice
 from kubelag.model.units import counted, seconds
 from kubelag.model.verdict import Fact, Judgement, Source
 from kubelag.timeline.factors import LOSS
+from kubelag.timeline.network_spans import connection_spans
 
 ID = "packet_loss"
 
@@ -42,7 +45,6 @@ _SOURCES = (
         title="RFC 6298: TCP's retransmission timer", url="https://www.rfc-editor.org/rfc/rfc6298"
     ),
 )
-_SIZES = ("path: no other size of segments was tried by kubelag's own connections",)
 
 
 class PacketLoss:
@@ -64,16 +66,18 @@ class PacketLoss:
         )
         if not case.is_waited_for(LOSS):
             return innocent(ID, told, LOSS)
-        where = sorted({one.server for one in seen if _sent_again(one)})
-        if all(way_facts.has_moved(server, case) for server in where):
+        lossy = _lossy(seen)
+        where = sorted({one.server for one in lossy})
+        if where and all(way_facts.has_moved(server, case) for server in where):
             return innocent(ID, f"{told}: the address moved, which is another cause", LOSS)
         dead = {one.client for one, _ in way_facts.deaths(case)}
-        if dead and all(one.client in dead for one in seen if _sent_again(one)):
+        if dead and all(one.client in dead for one in lossy):
             return innocent(ID, f"{told}: a connection died, which is another cause", LOSS)
         if way_facts.lost_when_large(case.evidence.path):
             return innocent(ID, f"{told}: large ones alone, which is another cause", LOSS)
-        if way_facts.is_size_untold(case):
-            return unknown(ID, f"{told}, and whether only large ones get lost is not known", _SIZES)
+        if missing := way_facts.sizes_untried(case):
+            what = f"{told}, and whether only large ones get lost is not known"
+            return unknown(ID, what, missing)
         waited_ns = case.critical_ns(LOSS)
         return Judgement(
             cause=ID,
@@ -90,6 +94,20 @@ class PacketLoss:
             advice=(_ADVICE,),
             sources=_SOURCES,
         )
+
+
+def _lossy(seen: Sequence[Connection]) -> list[Connection]:
+    """Those that kept the command waiting for what was sent again.
+
+    A busy machine sends a thing again too soon, here and there, and has its answer in milliseconds.
+    """
+    waited_ns = [_waited_ns(one) for one in seen]
+    return [one for one, ns in zip(seen, waited_ns, strict=True) if ns and 2 * ns >= max(waited_ns)]
+
+
+def _waited_ns(one: Connection) -> int:
+    spans = connection_spans(one)
+    return sum(span.end_ns - span.start_ns for span in spans if span.factor == LOSS)
 
 
 def _sent_again(one: Connection) -> int:

@@ -140,14 +140,19 @@ def refused_upgrade(evidence: Evidence) -> Request | None:
     return max(before, key=lambda one: one.end_ns, default=None)
 
 
+def without_anything(case: Case) -> Removal:
+    """Where nothing can be taken away."""
+    factors = (DISCOVERY, TARGET)
+    return Removal(low_ns=case.exclusive_ns(*factors), high_ns=case.union_ns(*factors))
+
+
 def without_requests(case: Case) -> Removal:
     """What can be left out of a command that waits for the server: all requests but its last.
 
     The most that this saves is the waiting, with the work that goes with the answers.
     """
-    factors = (DISCOVERY, TARGET)
     if not case.is_waited_for(DISCOVERY):
-        return Removal(low_ns=case.exclusive_ns(*factors), high_ns=case.union_ns(*factors))
+        return without_anything(case)
     waiting_ns = case.union_ns(DISCOVERY)
     work_ns = min(case.union_ns(CLIENT_CPU, RUN_QUEUE), int(_WORK_RATIO * waiting_ns))
     return Removal(

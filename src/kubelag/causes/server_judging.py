@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from kubelag.causes import server_facts
 from kubelag.causes.contract import Case, could_not_look, innocent, unknown
-from kubelag.causes.server_facts import Part, Removal, ServerStory
+from kubelag.causes.server_facts import Part, ServerStory
 from kubelag.model.remedy import Advice
 from kubelag.model.units import counted, seconds
 from kubelag.model.verdict import Fact, Judgement, Source
@@ -54,7 +54,8 @@ def judge_server(case: Case, cause: ServerCause) -> Judgement:
 
 def _suspected(case: Case, cause: ServerCause, story: ServerStory) -> Judgement:
     factors = (DISCOVERY, TARGET)
-    removal = _removal(case, cause)
+    without = server_facts.without_requests if cause.is_removable else server_facts.without_anything
+    removal = without(case)
     return Judgement(
         cause=cause.id,
         standing="suspected",
@@ -71,13 +72,6 @@ def _suspected(case: Case, cause: ServerCause, story: ServerStory) -> Judgement:
         advice=(cause.advice,),
         sources=cause.sources,
     )
-
-
-def _removal(case: Case, cause: ServerCause) -> Removal:
-    if cause.is_removable:
-        return server_facts.without_requests(case)
-    factors = (DISCOVERY, TARGET)
-    return Removal(low_ns=case.exclusive_ns(*factors), high_ns=case.union_ns(*factors))
 
 
 def probe_facts(story: ServerStory) -> list[Fact]:

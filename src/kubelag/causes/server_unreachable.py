@@ -74,9 +74,6 @@ class ServerUnreachable:
             low_ns=case.exclusive_ns(CONNECT),
             high_ns=case.union_ns(CONNECT),
             arithmetic=f"{counted(tries, 'try', 'tries')} in vain",
-            experiments=("bypass_proxy",)
-            if case.evidence.path and case.evidence.path.proxy
-            else (),
             supporting=("direct_backend",),
             advice=(_ADVICE,),
             sources=_SOURCES,

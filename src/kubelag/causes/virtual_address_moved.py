@@ -128,8 +128,7 @@ def _last_silence_ns(connection: Connection) -> int:
     waited = [pause for pause in connection.pauses if pause.awaited != "client"]
     if not waited:
         return 0
-    is_unheard = bool(waited[-1].retransmissions) and not waited[-1].is_over
-    has_broken = is_unheard or connection.ending == "server_reset"
+    has_broken = waited[-1].is_unheard or connection.ending == "server_reset"
     return waited[-1].length_ns if has_broken else 0
 
 

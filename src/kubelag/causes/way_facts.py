@@ -32,6 +32,7 @@ _ALIKE = 0.5
 _LATE_ACK_NS = 40_000_000
 # Of the largest segment: what a tunnel on the way takes off is less than that. Arbitrary.
 _LARGE = 0.5
+_UNTRIED = ("path: no other size of segments was tried by kubelag's own connections",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,9 +107,9 @@ def deaths(case: Case) -> list[tuple[Connection, Pause]]:
     found = []
     for one in connections(case):
         last = one.pauses[-1] if one.pauses else None
-        if last is None or not one.received_bytes or last.stage != "data" or last.is_over:
+        if last is None or not one.received_bytes or last.stage != "data":
             continue
-        if last.retransmissions >= _LEAST_REPEATS:
+        if last.is_unheard and last.retransmissions >= _LEAST_REPEATS:
             later = (other.syn_ns for other in connections(case) if other.syn_ns is not None)
             given_up = min((at for at in later if at > last.start_ns), default=last.end_ns)
             found.append((one, replace(last, end_ns=min(last.end_ns, given_up))))
@@ -277,19 +278,20 @@ def lost_when_large(path: PathMap | None) -> tuple[AddressProbe, AddressProbe] |
     return (path.front[0], path.small_front[0]) if every_usual and every_small else None
 
 
-def is_size_untold(case: Case) -> bool:
-    """Whether what got stuck may be lost for its size, and nobody tried another one."""
+def sizes_untried(case: Case) -> tuple[str, ...]:
+    """Why it is not known whether what got stuck was lost for its size; empty where it is."""
     path = case.evidence.path
     usual = path.front if path else ()
-    if (path and path.small_front) or any(not one.error and not _stalled(one) for one in usual):
-        return False
-    return any(_is_stuck(one) for one in connections(case))
+    is_tried = bool(path and path.small_front)
+    if is_tried or any(not one.error and not _stalled(one) for one in usual):
+        return ()
+    return _UNTRIED if any(_is_stuck(one) for one in connections(case)) else ()
 
 
 def _is_stuck(one: Connection) -> bool:
     """Whether it ended while something was sent again in vain that may have been large."""
     last = one.pauses[-1] if one.pauses else None
-    if last is None or last.is_over or not last.retransmissions:
+    if last is None or not last.is_unheard:
         return False
     limit = one.segment_limit_bytes or one.largest_sent_again_bytes
     return not one.largest_sent_again_bytes or one.largest_sent_again_bytes >= _LARGE * limit

@@ -38,7 +38,7 @@ def silences(evidence: Evidence) -> Iterator[str]:
 
 
 def _reason(pause: Pause, rtt_ns: int) -> str:
-    if pause.retransmissions:
+    if 2 * pause.loss_ns > pause.length_ns:
         return "what had been sent had to be sent again"
     if pause.awaited == "unclear":
         return _NOBODYS

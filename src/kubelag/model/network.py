@@ -41,13 +41,28 @@ class Pause:
     """One clause: `the server had acknowledged everything and did not answer`."""
     retransmissions: int = 0
     """Segments sent again meanwhile: with any, the network was lossy or the other end gone."""
+    recovered_ns: int | None = None
+    """When all of that had been acknowledged; None where nothing was sent again, or only what ended
+    the silence told of it."""
     is_over: bool = True
-    """False where the connection, or the capture, ended in it."""
+    """False where the connection, or the capture, ended in it, or the client closed it."""
 
     @property
     def length_ns(self) -> int:
         """How long it was."""
         return self.end_ns - self.start_ns
+
+    @property
+    def is_unheard(self) -> bool:
+        """Whether what was sent again had still not been heard when the connection ended."""
+        return bool(self.retransmissions) and self.recovered_ns is None and not self.is_over
+
+    @property
+    def loss_ns(self) -> int:
+        """How long what was sent again was waited for; the silence may go on for other reasons."""
+        if not self.retransmissions:
+            return 0
+        return (self.end_ns if self.recovered_ns is None else self.recovered_ns) - self.start_ns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

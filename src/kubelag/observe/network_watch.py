@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kubelag.errors import CaptureError, KubelagError
+from kubelag.errors import KubelagError
 from kubelag.model.evidence import Look, Run, Syscall
 from kubelag.model.network import CaptureFile, Connection, Lookup, PathMessage
 from kubelag.model.path import Neighbour
@@ -131,11 +131,9 @@ class NetworkWatch:
             self._stop_capture()
 
     def _start_capture(self) -> None:
-        # The reading of packets takes 50 ms and more to load: only for who captures.
-        from kubelag.observe.capture.live import LiveCapture, why_not  # noqa: PLC0415 - as said
+        # It takes 10 ms to load: only for who captures.
+        from kubelag.observe.capture.live import LiveCapture  # noqa: PLC0415 - as said
 
-        if why := why_not():
-            raise CaptureError(why)
         scope = self._scope
         ports = () if scope.servers else scope.ports
         capture = LiveCapture(servers=scope.servers, ports=ports)

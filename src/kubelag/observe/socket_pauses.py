@@ -111,7 +111,9 @@ def _pause(
     before, stuck = samples[one.index], samples[following.index - 1]
     after = samples[min(following.index, len(samples) - 1)]
     again = max(0, max(_retransmissions(stuck), _retransmissions(after)) - _retransmissions(before))
-    awaited, why = _awaited(stuck, one, following, again)
+    recovered_ns = _recovered_ns(samples[one.index + 1 : following.index], after) if again else None
+    is_lost = again > 0 and not _is_soon(recovered_ns, one.end_ns, following.start_ns)
+    awaited, why = _awaited(stuck, one, following, is_lost=is_lost)
     return Pause(
         start_ns=one.end_ns,
         end_ns=following.start_ns,
@@ -119,6 +121,7 @@ def _pause(
         stage=_stage(samples, stuck, roles),
         why=why,
         retransmissions=again,
+        recovered_ns=recovered_ns,
         is_over=is_over,
     )
 
@@ -127,11 +130,27 @@ def _retransmissions(sample: Sample) -> int:
     return sample.info.total_retrans if sample.info else 0
 
 
-def _awaited(stuck: Sample, one: _Word, following: _Word, again: int) -> tuple[Awaited, str]:
+def _recovered_ns(silent: Sequence[Sample], after: Sample) -> int | None:
+    """The first look of the silence that found all acknowledged that had been sent again."""
+    for sample in silent:
+        info, is_connected = sample.info, sample.socket.state not in BEFORE
+        if info is None or info.total_retrans < _retransmissions(after):
+            continue
+        if is_connected and not info.unacked:
+            return sample.at_ns
+    return None
+
+
+def _is_soon(recovered_ns: int | None, start_ns: int, end_ns: int) -> bool:
+    """Whether most of the silence came after what was sent again had been heard."""
+    return recovered_ns is not None and 2 * (recovered_ns - start_ns) < end_ns - start_ns
+
+
+def _awaited(stuck: Sample, one: _Word, following: _Word, *, is_lost: bool) -> tuple[Awaited, str]:
     info = stuck.info
     if stuck.socket.state in BEFORE:
         return "server", "the SYN was not answered"
-    if again:
+    if is_lost:
         return "unclear", "what the client had sent was not acknowledged and was sent again"
     if stuck.socket.receive_queue_bytes:
         return "client", "the client did not read what had arrived"

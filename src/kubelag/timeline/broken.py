@@ -41,7 +41,7 @@ def _has_broken_under(connection: Connection, request: Request) -> bool:
     if request.status is not None or not connection.received_bytes:
         return False
     last = connection.pauses[-1] if connection.pauses else None
-    is_unheard = last is not None and bool(last.retransmissions) and not last.is_over
+    is_unheard = last is not None and last.is_unheard
     # What an end that is gone never acknowledged is still sent again when the client has given up.
     has_ended = connection.last_ns <= request.end_ns + _SLACK_NS
     return is_unheard or (has_ended and connection.ending in _BROKEN)

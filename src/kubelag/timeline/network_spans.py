@@ -6,7 +6,7 @@ remains of connecting, of the proxy and of TLS is blamed on those, and what rema
 on the server. So no nanosecond of a journey is given to two of them.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -90,8 +90,8 @@ def _loss(connection: Connection) -> Iterator[Span]:
         answered_ns = connection.established_ns - (connection.rtt_ns or 0)
         yield from _span(factors.LOSS, connection.syn_ns, answered_ns, connection)
     for pause in connection.pauses:
-        if pause.retransmissions:
-            yield from _span(factors.LOSS, pause.start_ns, pause.end_ns, connection)
+        recovered_ns = pause.start_ns + pause.loss_ns
+        yield from _span(factors.LOSS, pause.start_ns, recovered_ns, connection)
 
 
 def _full_line(connection: Connection) -> Iterator[Span]:
@@ -106,10 +106,12 @@ def _round_trips(connection: Connection) -> Iterator[Span]:
     if connection.syn_ns is not None and connection.established_ns is not None:
         end_ns = min(connection.syn_ns + connection.rtt_ns, connection.established_ns)
         yield from _span(factors.ROUND_TRIPS, connection.syn_ns, end_ns, connection)
-    for begin_ns, answered_ns in _exchanges(connection.bursts, connection.rtt_ns):
+    exchanges = tuple(_exchanges(connection.bursts, connection.rtt_ns))
+    for begin_ns, answered_ns in exchanges:
         end_ns = min(begin_ns + connection.rtt_ns, answered_ns)
         yield from _span(factors.ROUND_TRIPS, begin_ns, end_ns, connection)
-    for begin_ns, end_ns in _flights(connection.bursts, connection.rtt_ns):
+    answers = {answered_ns for _, answered_ns in exchanges}
+    for begin_ns, end_ns in _flights(connection.bursts, answers, connection.rtt_ns):
         yield from _span(factors.ROUND_TRIPS, begin_ns, end_ns, connection)
 
 
@@ -130,13 +132,14 @@ def _exchanges(bursts: Sequence[Burst], rtt_ns: int) -> Iterator[tuple[int, int]
         said_ns = []
 
 
-def _flights(bursts: Sequence[Burst], rtt_ns: int) -> Iterator[tuple[int, int]]:
+def _flights(
+    bursts: Sequence[Burst], answers: Collection[int], rtt_ns: int
+) -> Iterator[tuple[int, int]]:
     """From where a window's worth of an answer began to where the server could send the next.
 
     TCP lets it send that much and then wait for word of it, which takes a round trip; a server that
-    is slow itself keeps no such time.
+    is slow itself keeps no such time. `answers` are the moments at which answers began.
     """
-    answers = {answered_ns for _, answered_ns in _exchanges(bursts, rtt_ns)}
     flight: list[Burst] = []
     window = _FIRST_WINDOW_BYTES
     for burst in bursts:

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from capturing import needs_capture
 from kubelag.errors import CaptureError
-from kubelag.observe.capture.live import LiveCapture, filter_of, why_not
+from kubelag.observe.capture.live import LiveCapture, filter_of
 from kubelag.observe.capture.wanted import Wanted
 
-needs_capture = pytest.mark.skipif(bool(why_not()), reason=why_not() or "-")
 ALONE = """
 import sys, time
 from kubelag.observe.capture.live import LiveCapture
@@ -112,8 +112,7 @@ def test_without_tcpdump_it_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert why_not() == "tcpdump is not installed; install the package tcpdump"
-    with pytest.raises(CaptureError, match="cannot be started"):
+    with pytest.raises(CaptureError, match="is not installed; install the package tcpdump"):
         LiveCapture(ports=[1]).start()
 
 
@@ -125,7 +124,14 @@ def test_the_filter_names_endpoints_questions_and_errors() -> None:
     assert "icmp6" in text
 
 
-ASK = "from kubelag.observe.capture.live import why_not; print(why_not())"
+ASK = """
+from kubelag.errors import CaptureError
+from kubelag.observe.capture.live import LiveCapture
+try:
+    LiveCapture(ports=[1], interface="lo").start()
+except CaptureError as error:
+    print(error.message)
+"""
 
 
 @pytest.mark.real
@@ -143,5 +149,5 @@ def test_who_may_not_capture_is_told_so_by_tcpdump() -> None:
     told = subprocess.run(
         [*argv, sys.executable, "-c", ASK], capture_output=True, text=True, check=True
     ).stdout
-    assert told.startswith("tcpdump may not capture here (")
+    assert told.startswith("tcpdump does not capture: ")
     assert "permission" in told

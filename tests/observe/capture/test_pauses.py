@@ -2,6 +2,7 @@
 
 import pytest
 
+from evidence import MS
 from kubelag.model.network import Pause
 from observe.capture.script import BEGIN, seen
 
@@ -69,6 +70,12 @@ def test_a_repetition_that_was_soon_heard_does_not_make_a_long_silence_unclear()
     text = "0.003 c say 100\n0.013 c again 100\n0.014 s ack\n2.0 s say 500"
     (pause,) = pauses(BEGIN + text)
     assert (pause.awaited, pause.retransmissions) == ("server", 1)
+    assert (pause.loss_ns, pause.length_ns) == (11 * MS, 1_997 * MS)
+
+
+def test_what_was_heard_only_with_the_answer_was_lost_until_then() -> None:
+    (pause,) = pauses(BEGIN + "0.003 c say 100\n0.203 c again 100\n0.6 s say 50")
+    assert pause.loss_ns == pause.length_ns
 
 
 def test_short_records_of_http2_are_no_question() -> None:
@@ -100,6 +107,16 @@ def test_a_keep_alive_is_no_retransmission_and_ends_no_silence() -> None:
 def test_a_silence_that_the_capture_ends_in_is_not_over() -> None:
     (pause,) = pauses(BEGIN + "0.003 c say 9\n0.004 s ack\n1.0 s ack")
     assert (pause.is_over, pause.awaited) == (False, "server")
+
+
+def test_a_silence_that_the_client_ends_by_closing_is_not_over_and_was_never_heard() -> None:
+    lost = "0.003 c say 9\n0.203 c again 9\n0.6 c again 9\n"
+    (gone,) = pauses(BEGIN + lost + "2.0 c fin")
+    assert (gone.is_over, gone.is_unheard) == (False, True)
+    (refused,) = pauses(BEGIN + lost + "2.0 s rst")
+    assert (refused.is_over, refused.is_unheard) == (True, False)
+    (idle,) = pauses(BEGIN + "0.003 c say 9\n0.013 c again 9\n0.014 s ack\n2.0 c fin")
+    assert (idle.is_over, idle.is_unheard) == (False, False)
 
 
 SECURED = f"0.003 c tell {HELLO}\n0.004 s tell {SERVER_HELLO}{CHANGE}\n0.005 c tell {CHANGE}\n"

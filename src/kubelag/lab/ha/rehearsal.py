@@ -59,18 +59,6 @@ class RehearsedHa:
     """Of `kubelag explain`."""
 
 
-def rehearse_ha(
-    fault: HaFault, environment: Mapping[str, str], wish: Wish, say: Callable[[str], None]
-) -> RehearsedHa:
-    """What `rehearsed_ha` hands over, once the fault is off.
-
-    Raises:
-        LabError: As there, or something does not go away.
-    """
-    with rehearsed_ha(fault, environment, wish, say) as found:
-        return found
-
-
 @contextmanager
 def rehearsed_ha(
     fault: HaFault, environment: Mapping[str, str], wish: Wish, say: Callable[[str], None]

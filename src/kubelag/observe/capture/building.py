@@ -115,7 +115,8 @@ def _pause(flow: Flow, silent: Silent, acked: list[int]) -> Pause:
         stage=stage,
         why=judged.why,
         retransmissions=silent.client_again + silent.server_again,
-        is_over=silent.ended != "nothing",
+        recovered_ns=silent.recovered_ns,
+        is_over=silent.ended not in {"client_closing", "nothing"},
     )
 
 

@@ -12,7 +12,9 @@ from kubelag.model.network import Awaited, Side, Stage
 
 Spoke = Literal["nobody", "client", "server", "secured"]
 """Who said something that counts, last; `secured` where the handshake was through and no more."""
-Ended = Literal["client", "server", "client_note", "server_note", "closing", "nothing"]
+Ended = Literal[
+    "client", "server", "client_note", "server_note", "client_closing", "server_closing", "nothing"
+]
 """What ended the silence: words that count, a short record, FIN or reset, or nothing yet."""
 
 

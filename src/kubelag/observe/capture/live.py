@@ -3,7 +3,6 @@
 import io
 import os
 import shutil
-import socket
 import subprocess
 import threading
 import time
@@ -24,31 +23,6 @@ _START_S = 5.0
 """tcpdump listens after 0.1 s; more means that it will not. Arbitrary."""
 _DRAIN_S = 1.0
 """At most, until our own last packet has come through."""
-
-
-def why_not() -> str:
-    """Why nothing can be captured here, in one sentence; empty where it can. Changes nothing."""
-    tcpdump = shutil.which("tcpdump")
-    if tcpdump is None:
-        return "tcpdump is not installed; install the package tcpdump"
-    # What decides is the kernel, and a socket that is bound to nothing disturbs nobody.
-    if os.geteuid() == 0:
-        try:
-            socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0).close()
-        except OSError as error:
-            return f"packets may not be captured here ({error.strerror})"
-        return ""
-    return _tried(tcpdump)
-
-
-def _tried(tcpdump: str) -> str:
-    """Tcpdump may have capabilities of its own that we do not."""
-    argv = [tcpdump, "-i", "lo", "-n", "-c", "1", "-w", os.devnull, "less 1"]
-    keeper = Keeper(argv, subprocess.DEVNULL)
-    said = Said(keeper.process)
-    is_listening = said.wait_listening(time.monotonic() + _START_S)
-    keeper.end()
-    return "" if is_listening else f"tcpdump may not capture here ({said.last_line()})"
 
 
 class LiveCapture:
@@ -83,6 +57,8 @@ class LiveCapture:
         Raises:
             CaptureError: tcpdump is missing, or may not capture; nothing is left behind.
         """
+        if shutil.which("tcpdump") is None:
+            raise CaptureError("tcpdump is not installed; install the package tcpdump")
         try:
             keeper = Keeper(self._argv, subprocess.PIPE)
         except OSError as error:

@@ -126,9 +126,10 @@ class Silences:
         )
 
     def _ended(self, row: int, weight: int) -> Ended:
-        if not self._rows.payload[row]:
-            return "closing" if self._rows.flags[row] & (FIN | RST) else "nothing"
         is_server = bool(self._now.side[row])
+        if not self._rows.payload[row]:
+            closing: Ended = "server_closing" if is_server else "client_closing"
+            return closing if self._rows.flags[row] & (FIN | RST) else "nothing"
         if weight == _NOTHING:
             return "server_note" if is_server else "client_note"
         return "server" if is_server else "client"
@@ -204,7 +205,7 @@ def last_silence(flow: Flow, number: int, standing: Standing, end_ns: int) -> Si
         server_open=int(opened[1]),
         client_again=int(again[0]),
         server_again=int(again[1]),
-        recovered_ns=start_ns if not opened.any() else None,
+        recovered_ns=start_ns if again.any() and not opened.any() else None,
         closed=closed,
         has_missed=bool((opened < 0).any()),
     )
