@@ -114,6 +114,16 @@ def test_a_long_answer_waits_a_round_trip_after_each_full_window() -> None:
     ]
 
 
+def test_a_window_may_follow_a_little_sooner_than_the_first_packets_round_trip() -> None:
+    found = trips_of(
+        burst("client", 0),
+        burst("server", 100 * MS, 14_480),
+        burst("server", 199 * MS, 28_960),
+        burst("server", 298 * MS, 20_000),
+    )
+    assert [begin for _, begin, _ in found] == [0, 100, 199]
+
+
 @pytest.mark.parametrize(
     "said",
     [

@@ -21,10 +21,11 @@ from kubelag.timeline.transfer import transfers
 _LEAST_TRIP_RATIO = 0.5
 # A fresh connection may send ten segments before it hears of them (RFC 6928), and one more for each
 # that was acknowledged. Half of that counts as all of it, and a flight begins a round trip after
-# the one before, with a silence in between that is none of the sender's own; these four are
-# arbitrary.
+# the one before (or a little sooner: see above), with a silence in between that is none of the
+# sender's own; these five are arbitrary.
 _FIRST_WINDOW_BYTES = 14_600
 _FULL_RATIO = 0.5
+_SOONEST_TRIP_RATIO = 0.95
 _LATEST_TRIP_RATIO = 1.25
 _SILENCE_RATIO = 0.1
 _UNUSUAL_RATIO = 2.0
@@ -145,10 +146,11 @@ def _flights(
     for burst in bursts:
         if burst.sender == "client":
             continue
-        is_answer = burst.start_ns in answers
-        if flight and not is_answer and _had_to_wait(flight, window, burst.start_ns, rtt_ns):
+        is_next = burst.start_ns in answers
+        if flight and not is_next and _had_to_wait(flight, window, burst.start_ns, rtt_ns):
+            is_next = True
             yield flight[0].start_ns, burst.start_ns
-        if flight and (is_answer or burst.start_ns - flight[0].start_ns >= rtt_ns):
+        if flight and (is_next or burst.start_ns - flight[0].start_ns >= rtt_ns):
             window += _size(flight)
             flight = []
         flight.append(burst)
@@ -161,7 +163,7 @@ def _had_to_wait(flight: Sequence[Burst], window: int, next_ns: int, rtt_ns: int
     usual_ns = max((later.start_ns - one.end_ns for one, later in pairwise(flight)), default=0)
     return (
         _size(flight) >= _FULL_RATIO * window
-        and rtt_ns <= took_ns <= _LATEST_TRIP_RATIO * rtt_ns
+        and _SOONEST_TRIP_RATIO * rtt_ns <= took_ns <= _LATEST_TRIP_RATIO * rtt_ns
         and silent_ns >= max(_SILENCE_RATIO * rtt_ns, _UNUSUAL_RATIO * usual_ns)
     )
 
