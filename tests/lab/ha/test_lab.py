@@ -55,6 +55,12 @@ def is_open(secured: ssl.SSLSocket) -> bool:
         return False
 
 
+def test_every_host_sends_as_linux_does_by_default(ha: HaLab) -> None:
+    setting = Path("/proc/sys/net/ipv4/tcp_congestion_control")
+    hosts = (ha.client, *ha.masters)
+    assert {host.namespace.do(setting.read_text).strip() for host in hosts} <= {"cubic", "reno"}
+
+
 def test_the_shared_address_is_on_exactly_one_master_and_moves_when_that_one_gives_up(
     ha: HaLab,
 ) -> None:

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 _PLACE = Path("/run/netns")
 """Where `ip netns` keeps the names."""
 _CLONE_NEWNET = 0x40000000
+_CONGESTION_CONTROL = Path("/proc/sys/net/ipv4/tcp_congestion_control")
+_USUAL = "cubic", "reno"
+"""The kernel's default, and what it always has and lets every namespace choose. Both begin slowly
+in the same way (RFC 5681); BBR, which some machines have instead, spreads that over the answer."""
 _T = TypeVar("_T")
 
 
@@ -83,7 +87,16 @@ def make_namespace(ledger: "Ledger", name: str) -> Namespace:
     ledger.will_make("netns", name=name)
     run_tool(("ip", "netns", "add", name), problem=f"The host {name} cannot be made")
     namespace.tool("ip", "link", "set", "lo", "up", problem=f"{name} has no loopback")
+    namespace.do(_send_as_usual)
     return namespace
+
+
+def _send_as_usual() -> None:
+    """As Linux does by default, whatever this machine does, so that faults act alike everywhere."""
+    for name in _USUAL:
+        with contextlib.suppress(OSError):  # not built in, or the machine's own namespace only
+            _CONGESTION_CONTROL.write_text(name)
+            return
 
 
 def remove_namespace(name: str) -> None:
