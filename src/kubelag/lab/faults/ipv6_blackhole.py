@@ -45,14 +45,18 @@ class Ipv6Blackhole:
 
     def on(self, ha: HaLab) -> None:
         """Give the node its address, and the name its own."""
-        if ha.plan.kind == "embedded":
-            ha.reconfigure_all(replace(ha.plan.options, latency_s=LATENCY_S))
+        self.set_stage(ha)
         if OWN not in addresses_on(ha.client):
             add_address(ha.client, f"{OWN}/{PREFIX}")
         self._nobody(ha).on()
         usual = ha.usual_names
         both = Records(a=(ha.vip,), aaaa=(DEAD,))
         ha.name_server.reconfigure(replace(usual, records={**usual.records, NAME: both}))
+
+    def set_stage(self, ha: HaLab) -> None:
+        """Let every answer take a moment."""
+        if ha.plan.kind == "embedded":
+            ha.reconfigure_all(replace(ha.plan.options, latency_s=LATENCY_S))
 
     def off(self, ha: HaLab) -> None:
         """Take both back."""
