@@ -232,6 +232,21 @@ def test_an_address_that_had_moved_before_is_not_what_broke_the_connection() -> 
     assert judgement.standing == "ruled_out"
 
 
+def test_a_command_that_failed_at_once_lost_no_time_and_is_told_what_was_reset() -> None:
+    """Half of an answer had come: kubectl asks nothing again then."""
+    seen = lost_run(
+        requests=(request(NODES, 0, S),),
+        connections=(connection(0, S, ending="server_reset"),),
+        neighbours=cards((0, OLD), (S // 2, NEW)),
+        notes=(),
+    )
+    judgement = judged(VirtualAddressMoved(), seen)
+    assert judgement.standing == "ruled_out"
+    assert judgement.sentence == (
+        "127.0.0.1 moved and reset a connection, and this run did not wait for it"
+    )
+
+
 def test_another_address_that_moves_is_nobodys_cause() -> None:
     other = tuple(replace(one, address="127.0.0.9") for one in cards((0, OLD), (S // 2, NEW)))
     assert "virtual_address_moved" not in suspects(lost_run(neighbours=other))

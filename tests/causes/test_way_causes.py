@@ -171,15 +171,6 @@ DIED = asked(
         ),
     ),
 )
-HTTP1 = evidence(
-    1 * S,
-    requests=tuple(request(f"/apis/g{n}/v1", 0, 700 * MS) for n in range(40)),
-    connections=tuple(
-        connection(n * MS, 700 * MS, n, secured_ns=START + (600 + n) * MS, protocol="http/1.1")
-        for n in range(40)
-    ),
-    path=path(front=(probe(protocol="http/1.1"),)),
-)
 
 
 @pytest.mark.parametrize(
@@ -232,15 +223,6 @@ def test_a_stalled_handshake_that_did_not_come_again_accuses_nobody() -> None:
     for candidate in ("dead server", "large packets", "proxy"):
         assert candidate in judgement.missing[0]
     assert "tls_slow" not in suspects(stalled)
-
-
-def test_http1_is_suspected_only_where_the_server_offers_nothing_better() -> None:
-    judgement = judged(Http1Only(), HTTP1)
-    assert judgement.standing == "suspected"
-    assert "40 connections" in judgement.sentence
-    assert judgement.experiments == ("direct_backend:master1",)
-    by_choice = judged(Http1Only(), replace(HTTP1, path=path()))
-    assert by_choice.standing == "ruled_out"
 
 
 TROUBLES = {

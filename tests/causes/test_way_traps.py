@@ -8,7 +8,6 @@ from asking import asked
 from evidence import MS, START, S, burst, connection, lookup, path, pause, request, silent, without
 from judging import judged, suspects
 from kubelag.causes.bandwidth_narrow import BandwidthNarrow
-from kubelag.causes.http1_only import Http1Only
 from kubelag.causes.large_packets_vanish import LargePacketsVanish
 from kubelag.causes.name_server_slow import NameServerSlow
 from kubelag.causes.packet_loss import PacketLoss
@@ -174,14 +173,3 @@ def test_round_trips_that_many_requests_share_are_counted_once() -> None:
     )
     judgement = judged(RoundTripsLong(), seen)
     assert judgement.arithmetic == "2.0 round trips x 100 ms = 200 ms"
-
-
-def test_http1_by_the_users_choice_is_not_the_servers() -> None:
-    many = tuple(connection(n * MS, S, n, secured_ns=START + 900 * MS) for n in range(40))
-    assert judged(Http1Only(), asked(S, connections=many)).standing == "ruled_out"
-
-
-def test_without_probes_nobody_says_who_chose_http1() -> None:
-    many = tuple(connection(n * MS, S, n, secured_ns=START + 900 * MS) for n in range(40))
-    seen = asked(S, connections=many, path=None, looks=without("path", why="crashed"))
-    assert judged(Http1Only(), seen).standing == "unknown"

@@ -93,6 +93,12 @@ def test_a_near_capture_tells_of_the_runs_connections(tmp_path: Path) -> None:
     assert look.how.startswith("near.pcap, 9 packets")
 
 
+def test_what_outlasts_the_command_was_never_over_for_it(tmp_path: Path) -> None:
+    short = run(run=Run(start_ns=BEGAN, end_ns=BEGAN + S, exit_code=0))
+    (one,) = with_captures(short, Files(near=near(tmp_path))).connections
+    assert [(each.end_ns, each.is_over) for each in one.pauses] == [(BEGAN + S, False)]
+
+
 def test_what_our_own_capture_and_the_balancer_had_told_is_kept(tmp_path: Path) -> None:
     """A bundle's connections were seen by our own capture: they are the command's all the same."""
     own = known(seen_by="capture", backend="master2", pauses=(pause(0, S),))

@@ -1,5 +1,6 @@
 """What a request's time was spent on along its way."""
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -136,6 +137,32 @@ def test_a_window_may_follow_a_little_sooner_than_the_first_packets_round_trip()
 def test_a_server_that_says_little_at_a_time_is_not_far(said: list[Burst]) -> None:
     found = trips_of(burst("client", 0), *said)
     assert found == [(factors.ROUND_TRIPS, 0, 100)]
+
+
+def test_what_was_asked_while_the_server_still_spoke_is_answered_a_round_trip_later() -> None:
+    found = trips_of(
+        burst("client", 0),
+        burst("client", 99 * MS),
+        burst("server", 100 * MS),
+        burst("server", 200 * MS),
+    )
+    assert found == [(factors.ROUND_TRIPS, 0, 100), (factors.ROUND_TRIPS, 100, 199)]
+
+
+def test_a_window_of_small_segments_is_as_full_as_one_of_large_ones() -> None:
+    small = replace(burst("server", 100 * MS, 2_000), segments=10)
+    found = trips_of(burst("client", 0), small, burst("server", 202 * MS, 500))
+    assert found == [(factors.ROUND_TRIPS, 0, 100), (factors.ROUND_TRIPS, 100, 202)]
+
+
+def test_one_late_packet_within_a_window_hides_no_round_trip() -> None:
+    found = trips_of(
+        burst("client", 0),
+        *(burst("server", (100 + 2 * n) * MS, 4_344) for n in range(4)),
+        burst("server", 150 * MS, 100),
+        burst("server", 202 * MS, 500),
+    )
+    assert (factors.ROUND_TRIPS, 100, 202) in found
 
 
 def test_where_nobody_saw_who_spoke_a_request_goes_there_and_back_once() -> None:

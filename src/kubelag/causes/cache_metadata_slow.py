@@ -28,7 +28,6 @@ from kubelag.causes.contract import (
     cache_calls,
     calls_unseen,
     could_not_look,
-    covered_ns,
     hidden,
     is_recorded,
     lost_syscalls,
@@ -40,6 +39,7 @@ from kubelag.causes.contract import (
 )
 from kubelag.causes.disk_facts import disk_facts
 from kubelag.model.evidence import Syscall
+from kubelag.model.stretches import covered_ns
 from kubelag.model.units import counted, seconds, share_of
 from kubelag.model.verdict import Fact, Judgement, Source
 from kubelag.timeline.factors import CACHE_FILES

@@ -104,15 +104,6 @@ def spent_in(calls: Iterable[Syscall]) -> int:
     return sum(call.end_ns - call.start_ns for call in calls)
 
 
-def covered_ns(calls: Iterable[Syscall]) -> int:
-    """How long at least one of the calls was going on: threads that wait together wait once."""
-    total_ns = until_ns = 0
-    for call in sorted(calls, key=lambda one: one.start_ns):
-        total_ns += max(0, call.end_ns - max(call.start_ns, until_ns))
-        until_ns = max(until_ns, call.end_ns)
-    return total_ns
-
-
 class Cause(Protocol):
     """One file in this package; its module docstring is its page in the manual."""
 

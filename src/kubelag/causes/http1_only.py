@@ -11,7 +11,8 @@ How it is told apart
 
 What it costs
     One handshake for each parallel request: 45 to 61 of them in a cold discovery (measured with
-    kubectl 1.20 to 1.33 and 61 group-versions).
+    kubectl 1.20 to 1.33 and 61 group-versions). They go on at once, so they cost what the time of
+    all handshakes is longer than that of one; and whoever makes them all has no time to answer.
 
 Versions
     All clients; those that use aggregated discovery need far fewer requests.
@@ -20,19 +21,23 @@ Sources
     RFC 9113, client-go's transport (DISABLE_HTTP2).
 """
 
-from kubelag.causes import way_facts
-from kubelag.causes.contract import Case, innocent, unknown
+from collections.abc import Sequence
+
+from kubelag.causes import server_facts, way_facts
+from kubelag.causes.contract import Case, innocent, median_ns, unknown
+from kubelag.model.attribution import Span
+from kubelag.model.network import Connection
 from kubelag.model.path import PathMap
 from kubelag.model.remedy import Advice
+from kubelag.model.stretches import covered_ns
 from kubelag.model.units import counted, seconds
 from kubelag.model.verdict import Fact, Judgement, Source
-from kubelag.timeline.factors import CONNECT, ROUND_TRIPS, TLS
+from kubelag.timeline.factors import CONNECT, DISCOVERY, ROUND_TRIPS, TARGET, TLS
 
 ID = "http1_only"
 
-# A client keeps to one connection with HTTP/2; a few more come from races at the start. Arbitrary.
-_MANY = 8
 _FACTORS = (CONNECT, TLS, ROUND_TRIPS)
+_ANSWERS = (DISCOVERY, TARGET)
 _ADVICE = Advice(
     id="let-http2-through",
     summary="let what stands before the API servers offer HTTP/2 (ALPN h2), or pass TCP through",
@@ -55,26 +60,32 @@ class Http1Only:
         told = counted(len(made), "connection")
         told_for = f"{told} for {counted(len(case.evidence.requests), 'request')}"
         path = case.evidence.path
-        if len(made) < _MANY:
+        if len(made) < way_facts.MANY:
             return innocent(ID, told_for, *_FACTORS)
         if path is None:
             return unknown(ID, f"{told}, and why is not known", way_facts.unprobed(case))
-        if not _offers_only_http1(path):
+        if not way_facts.offers_only_http1(path):
             return innocent(ID, f"{told}, by the client's choice: the server offers HTTP/2")
-        if not case.is_waited_for(*_FACTORS):
-            return innocent(ID, f"{told}, which cost next to nothing", *_FACTORS)
-        waited_ns = case.critical_ns(*_FACTORS)
+        secured_ns = min(_more_handshakes_ns(made, path), case.critical_ns(*_FACTORS))
+        is_crowded = server_facts.story(case).part == "connections"
+        answered_ns = case.critical_ns(*_ANSWERS) if is_crowded else 0
+        waited_ns = secured_ns + answered_ns
+        if not case.is_notable(waited_ns):
+            return innocent(ID, f"{told}, which cost {seconds(waited_ns)}", *_FACTORS)
+        behind = f", and {seconds(answered_ns)} for answers behind them" if is_crowded else ""
+        factors = (*_FACTORS, *(_ANSWERS if is_crowded else ()))
         names = way_facts.good_backends(path)[:1]
         return Judgement(
             cause=ID,
             standing="suspected",
             sentence=(
-                f"{path.host}:{path.port} offers only HTTP/1.1, so {case.client} opened {told}, "
-                f"each with its own handshake, and waited {seconds(waited_ns)} for them"
+                f"{path.host}:{path.port} offers only HTTP/1.1, so {case.client} opened {told} "
+                f"and waited {seconds(secured_ns)} for handshakes that HTTP/2 does without{behind}"
             ),
-            factors=_FACTORS,
-            low_ns=case.exclusive_ns(*_FACTORS),
-            high_ns=case.union_ns(*_FACTORS),
+            factors=factors,
+            low_ns=min(secured_ns, case.exclusive_ns(*_FACTORS)),
+            high_ns=case.union_ns(*factors),
+            waited_ns=waited_ns,
             arithmetic=told_for,
             facts=tuple(_facts(path)),
             experiments=tuple(f"direct_backend:{name}" for name in names),
@@ -83,9 +94,24 @@ class Http1Only:
         )
 
 
-def _offers_only_http1(path: PathMap) -> bool:
-    chosen = {probe.protocol for probe in path.front if probe.tls_ns is not None}
-    return bool(chosen) and "h2" not in chosen
+def _more_handshakes_ns(made: Sequence[Connection], path: PathMap) -> int:
+    """How long handshakes were going on, less the one that HTTP/2 would have needed, too."""
+    whole_ns = covered_ns(_handshake(one) for one in made)
+    return max(0, whole_ns - _one_handshake_ns(path))
+
+
+def _handshake(made: Connection) -> Span:
+    ready_ns = made.secured_ns or made.established_ns or made.first_ns
+    return Span(factor=TLS, start_ns=made.first_ns, end_ns=ready_ns, what=made.server)
+
+
+def _one_handshake_ns(path: PathMap) -> int:
+    """What kubelag's own connections took, median."""
+    return median_ns(
+        probe.connect_ns + probe.tls_ns
+        for probe in path.front
+        if probe.connect_ns is not None and probe.tls_ns is not None
+    )
 
 
 def _facts(path: PathMap) -> list[Fact]:

@@ -1,11 +1,12 @@
 """What was wrong with looking up names: one division that all causes about names share."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from kubelag.causes.contract import Case, could_not_look
 from kubelag.model.path import NameProbe
+from kubelag.model.stretches import covered_ns
 from kubelag.timeline.factors import DNS
 from kubelag.timeline.lookups import Waited, waited
 
@@ -57,7 +58,7 @@ def story(case: Case) -> NameStory:
     if case.evidence.path and case.evidence.path.host.rstrip(".").endswith(".local"):
         return _told("local", longest.lookup.server, spent_ns, asked)
     gone = [one for one in asked if one.lookup.code == "NXDOMAIN"]
-    if _covered_ns(gone) > _HALF * _covered_ns(asked):
+    if covered_ns(gone) > _HALF * covered_ns(asked):
         return NameStory(
             trouble="missing_names",
             server=max(gone, key=lambda one: one.length_ns).lookup.server,
@@ -94,12 +95,3 @@ def _server_without_answers_for_aaaa(
     kept |= {probe.server for probe in probes if probe.kind == "AAAA" and probe.code in _SILENT}
     concerned = {one.lookup.server for one in unanswered}
     return next(iter(sorted(given & kept & concerned)), "")
-
-
-def _covered_ns(asked: Iterable[Waited]) -> int:
-    """How long at least one of the questions was open."""
-    total_ns = until_ns = 0
-    for one in sorted(asked, key=lambda each: each.start_ns):
-        total_ns += max(0, one.end_ns - max(one.start_ns, until_ns))
-        until_ns = max(until_ns, one.end_ns)
-    return total_ns

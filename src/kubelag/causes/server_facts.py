@@ -18,9 +18,18 @@ from kubelag.timeline.factors import CLIENT_CPU, DISCOVERY, RUN_QUEUE, TARGET
 from kubelag.timeline.spans import answer_times_ns, is_discovery
 
 Part = Literal[
-    "none", "client", "backend", "group", "authentication", "queue", "either", "storage", "general"
+    "none",
+    "client",
+    "backend",
+    "connections",
+    "group",
+    "authentication",
+    "queue",
+    "either",
+    "storage",
+    "general",
 ]
-"""`either`: authentication or the queue."""
+"""`either`: authentication or the queue; `connections`: many at once for want of HTTP/2."""
 
 # A healthy API server answers discovery and small reads in single-digit milliseconds (measured on
 # the lab's real one); 100 ms for the median request is arbitrary, ten times that.
@@ -174,6 +183,8 @@ def _part(case: Case, answers: Sequence[tuple[Request, int]]) -> Part:
         return "backend"
     if rediscovers(case) and _is_uncacheable(case.evidence):
         return "group"
+    if way_facts.is_crowded(case) and not _is_slow_alone(case.evidence):
+        return "connections"
     return _part_by_probes(case, answers)
 
 
@@ -196,6 +207,12 @@ def _part_by_probes(case: Case, answers: Sequence[tuple[Request, int]]) -> Part:
     if memory is not None and memory < min(SLOW_REQUEST_NS, _HALF * again):
         return "storage"
     return "general"
+
+
+def _is_slow_alone(evidence: Evidence) -> bool:
+    """Whether one of kubelag's own requests was slow, with nothing else going on."""
+    own = (*evidence.server_probes, *filter(None, (evidence.own_request,)))
+    return any(one.spent_ns("server") >= SLOW_REQUEST_NS for one in own)
 
 
 def _is_uncacheable(evidence: Evidence) -> bool:

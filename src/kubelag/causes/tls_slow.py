@@ -22,6 +22,7 @@ Sources
 
 from kubelag.causes import way_facts
 from kubelag.causes.contract import NOTABLE_NS, Case, innocent, unknown
+from kubelag.model.network import Connection
 from kubelag.model.remedy import Advice
 from kubelag.model.units import counted, seconds
 from kubelag.model.verdict import Fact, Judgement, Source
@@ -65,6 +66,9 @@ class TlsSlow:
             return innocent(ID, f"{_handshakes(case)}: another cause explains them", TLS)
         own_ns = way_facts.handshake_ns(path.front) if path else None
         if own_ns is None or own_ns < NOTABLE_NS:
+            if own_ns is not None and way_facts.is_crowded(case) and not _unfinished(case):
+                alone = f"many at once, since there is no HTTP/2; one alone takes {seconds(own_ns)}"
+                return innocent(ID, f"{_handshakes(case)}: {alone}", TLS)
             return unknown(ID, f"{_handshakes(case)}, and why is not known", (_CANDIDATES,))
         behind_ns = way_facts.handshake_ns(path.behind) if path else None
         is_front = behind_ns is not None and behind_ns < NOTABLE_NS
@@ -89,11 +93,15 @@ class TlsSlow:
 
 def _handshakes(case: Case) -> str:
     done = [one.tls_ns for one in way_facts.connections(case) if one.tls_ns is not None]
-    never = [one for one in way_facts.connections(case) if one.hello_ns and not one.secured_ns]
+    never = _unfinished(case)
     told = "no TLS handshake was long enough to be timed"
     if done:
         told = f"{counted(len(done), 'TLS handshake')}, the slowest {seconds(max(done))}"
     return f"{told}, {len(never)} never finished" if never else told
+
+
+def _unfinished(case: Case) -> list[Connection]:
+    return [one for one in way_facts.connections(case) if one.hello_ns and not one.secured_ns]
 
 
 def _facts(own_ns: int, behind_ns: int | None) -> list[Fact]:

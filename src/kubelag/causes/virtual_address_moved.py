@@ -66,7 +66,7 @@ class VirtualAddressMoved:
         hurt = [one for one in way_facts.connections(case) if _is_hurt(one, address, macs)]
         waited_ns = _lost_ns(case, hurt) + case.critical_ns(RETRY, LOSS)
         if not hurt or not case.is_notable(waited_ns):
-            return innocent(ID, f"{address} moved, and this run did not wait for it", TARGET)
+            return innocent(ID, f"{address} moved{_harm(hurt)}", TARGET)
         return _suspected(case, address, macs, hurt)
 
 
@@ -130,6 +130,12 @@ def _last_silence_ns(connection: Connection) -> int:
         return 0
     has_broken = waited[-1].is_unheard or connection.ending == "server_reset"
     return waited[-1].length_ns if has_broken else 0
+
+
+def _harm(hurt: list[Connection]) -> str:
+    """What that did to a run that lost no time to it: a command may fail at once."""
+    has_reset = any(one.ending == "server_reset" for one in hurt)
+    return f"{' and reset a connection' if has_reset else ''}, and this run did not wait for it"
 
 
 def _facts(hurt: list[Connection]) -> list[Fact]:

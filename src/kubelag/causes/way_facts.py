@@ -32,6 +32,8 @@ _ALIKE = 0.5
 _LATE_ACK_NS = 40_000_000
 # Of the largest segment: what a tunnel on the way takes off is less than that. Arbitrary.
 _LARGE = 0.5
+# A client keeps to one connection with HTTP/2; a few more come from races at the start. Arbitrary.
+MANY = 8
 _UNTRIED = ("path: no other size of segments was tried by kubelag's own connections",)
 
 
@@ -295,6 +297,24 @@ def _is_stuck(one: Connection) -> bool:
         return False
     limit = one.segment_limit_bytes or one.largest_sent_again_bytes
     return not one.largest_sent_again_bytes or one.largest_sent_again_bytes >= _LARGE * limit
+
+
+def offers_only_http1(path: PathMap) -> bool:
+    """Whether the server's side let none of kubelag's own connections speak HTTP/2."""
+    chosen = {probe.protocol for probe in path.front if probe.tls_ns is not None}
+    return bool(chosen) and "h2" not in chosen
+
+
+def is_crowded(case: Case) -> bool:
+    """Whether there were many connections at once for want of HTTP/2, and one alone is quick.
+
+    Whoever ends them has handshakes to make meanwhile, and the answers wait behind those.
+    """
+    path = case.evidence.path
+    if path is None or not offers_only_http1(path):
+        return False
+    made = [one for one in connections(case) if one.is_established]
+    return len(made) >= MANY and not any(one.error or _stalled(one) for one in path.front)
 
 
 def handshake_ns(probes: Iterable[AddressProbe]) -> int | None:

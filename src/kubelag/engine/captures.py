@@ -126,7 +126,8 @@ def _with_near(evidence: Evidence, near: "CaptureSeen", source: Path) -> Evidenc
     run, known = evidence.run, evidence.connections
     watched = Watched(start_ns=run.start_ns, end_ns=run.end_ns, interval_ns=_LOOKS_NS)
     is_watched = evidence.has_looked("sockets")
-    found = merged(near.connections, known, watched if is_watched else None)
+    joint = merged(near.connections, known, watched if is_watched else None)
+    found = tuple(one.waited_until(run.end_ns) for one in joint)
     joined = replace(evidence, connections=_with_backends(found, known))
     _check_ours(server_connections(joined), near, evidence, source)
     others = tuple(look for look in evidence.looks if look.observer != OBSERVER)

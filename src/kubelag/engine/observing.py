@@ -140,7 +140,9 @@ def _evidence(
         tree=watched.tree,
         host=watched.host,
         lookups=watched.network.lookups,
-        connections=watched.network.connections,
+        connections=tuple(
+            one.waited_until(watched.run.end_ns) for one in watched.network.connections
+        ),
         neighbours=watched.network.neighbours,
         messages=watched.network.messages,
         captures=watched.network.captures,

@@ -113,9 +113,7 @@ def _rank(line: VerdictLine) -> tuple[int, float, int]:
 
 
 def _suspected(case: Case, judgement: Judgement, trial: Trial) -> VerdictLine:
-    # Some causes cost more than their main factor says: a client that throttles itself, too.
-    named_ns = case.critical_ns(*judgement.factors)
-    critical_ns = max(named_ns, judgement.low_ns)
+    critical_ns = _waited_ns(case, judgement)
     wall_ns = case.attribution.wall_ns
     ruling = rule(judgement, trial, wall_ns, critical_ns)
     if ruling.proof:
@@ -132,6 +130,14 @@ def _suspected(case: Case, judgement: Judgement, trial: Trial) -> VerdictLine:
         sources=judgement.sources,
         remedies=(*judgement.remedies, *(advice.id for advice in judgement.advice)),
     )
+
+
+def _waited_ns(case: Case, judgement: Judgement) -> int:
+    """The cause's part of the critical path."""
+    if judgement.waited_ns is not None:
+        return judgement.waited_ns
+    # Some causes cost more than their main factor says: a client that throttles itself, too.
+    return max(case.critical_ns(*judgement.factors), judgement.low_ns)
 
 
 def _with_reason(sentence: str, ruling: Ruling) -> str:

@@ -1,9 +1,10 @@
 """Pure: who kept the command's connections waiting, and for how long, in sentences."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from kubelag.model.evidence import Evidence
 from kubelag.model.network import Connection, Pause
+from kubelag.model.stretches import covered_ns
 from kubelag.model.units import counted, seconds
 from kubelag.timeline.journeys import server_connections
 
@@ -63,21 +64,12 @@ def _is_idle_elsewhere(pause: Pause, connections: Sequence[Connection]) -> bool:
 
 
 def _silence(why: str, pauses: Sequence[Pause], evidence: Evidence) -> str:
-    covered_ns = _covered_ns(pauses)
     longest = sorted(pauses, key=lambda one: -one.length_ns)[:_SHOWN_SILENCES]
     shown = ", ".join(
         f"{seconds(one.length_ns)} at {seconds(one.start_ns - evidence.run.start_ns)}"
         for one in sorted(longest, key=lambda one: one.start_ns)
     )
     return (
-        f"the line was silent for {seconds(covered_ns)} while {why} "
+        f"the line was silent for {seconds(covered_ns(pauses))} while {why} "
         f"({counted(len(pauses), 'pause')}: {shown})"
     )
-
-
-def _covered_ns(pauses: Iterable[Pause]) -> int:
-    total_ns = until_ns = 0
-    for pause in sorted(pauses, key=lambda one: one.start_ns):
-        total_ns += max(0, pause.end_ns - max(pause.start_ns, until_ns))
-        until_ns = max(until_ns, pause.end_ns)
-    return total_ns

@@ -4,7 +4,7 @@ All moments are nanoseconds since the epoch on the wall clock, as everywhere in 
 Addresses are written `192.0.2.1:6443` and `[2001:db8::1]:6443`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from kubelag.model.units import seconds
@@ -63,6 +63,14 @@ class Pause:
         if not self.retransmissions:
             return 0
         return (self.end_ns if self.recovered_ns is None else self.recovered_ns) - self.start_ns
+
+    def until(self, end_ns: int) -> "Pause":
+        """As far as it was known at that moment."""
+        if self.end_ns <= end_ns:
+            return self
+        is_recovered = self.recovered_ns is not None and self.recovered_ns <= end_ns
+        recovered_ns = self.recovered_ns if is_recovered else None
+        return replace(self, end_ns=end_ns, recovered_ns=recovered_ns, is_over=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +171,14 @@ class Connection:
         if self.sent_again or self.received_again:
             parts.append(f"{self.sent_again + self.received_again} segments sent again")
         return f"{self.server}: {', '.join(parts) or 'seen'}"
+
+    def waited_until(self, end_ns: int) -> "Connection":
+        """With its silences as a command met them that ended at that moment.
+
+        What the system still sends for a command that has gone may be heard when nobody waits.
+        """
+        pauses = tuple(one.until(end_ns) for one in self.pauses if one.start_ns < end_ns)
+        return self if pauses == self.pauses else replace(self, pauses=pauses)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,6 +41,8 @@ class Judgement:
     low_ns: int = 0
     high_ns: int = 0
     """What removing it should save: [exclusive, union] of its factor."""
+    waited_ns: int | None = None
+    """What the command waited for it, where that is only a part of what its factors took."""
     arithmetic: str = ""
     """The sum by hand, for example `235 fsyncs x 42 ms = 9.9 s`."""
     facts: tuple[Fact, ...] = ()

@@ -9,6 +9,7 @@ on the server. So no nanosecond of a journey is given to two of them.
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from statistics import median
 
 from kubelag.model.attribution import Factor, Span
 from kubelag.model.network import Burst, Connection
@@ -19,11 +20,12 @@ from kubelag.timeline.transfer import transfers
 # The round trip is that of the first packet, which may have waited for the neighbour's address; an
 # answer may so seem to come earlier than it can. Arbitrary.
 _LEAST_TRIP_RATIO = 0.5
-# A fresh connection may send ten segments before it hears of them (RFC 6928), and one more for each
-# that was acknowledged. Half of that counts as all of it, and a flight begins a round trip after
-# the one before (or a little sooner: see above), with a silence in between that is none of the
-# sender's own; these five are arbitrary.
-_FIRST_WINDOW_BYTES = 14_600
+# A fresh connection may send ten segments, however small, before it hears of them (RFC 6928), and
+# one more for each that was acknowledged. Half of that counts as all of it, and a flight begins a
+# round trip after the one before (or a little sooner: see above), with a silence in between that is
+# none of the sender's own; these five are arbitrary.
+_FIRST_WINDOW = 10
+_SEGMENT_BYTES = 1460  # of Ethernet; a capture may show several as one
 _FULL_RATIO = 0.5
 _SOONEST_TRIP_RATIO = 0.95
 _LATEST_TRIP_RATIO = 1.25
@@ -119,8 +121,8 @@ def _round_trips(connection: Connection) -> Iterator[Span]:
 def _exchanges(bursts: Sequence[Burst], rtt_ns: int) -> Iterator[tuple[int, int]]:
     """When the client asked, as late as may be, and when the server began to answer that.
 
-    What comes much sooner than a round trip is no answer: the server was still at the one before,
-    and the client acknowledged that.
+    What comes much sooner than a round trip is no answer to that: the server was still at what had
+    been asked before.
     """
     said_ns: list[int] = []
     for burst in bursts:
@@ -130,7 +132,7 @@ def _exchanges(bursts: Sequence[Burst], rtt_ns: int) -> Iterator[tuple[int, int]
         heard = [at_ns for at_ns in said_ns if burst.start_ns - at_ns >= _LEAST_TRIP_RATIO * rtt_ns]
         if heard:
             yield heard[-1], burst.start_ns
-        said_ns = []
+        said_ns = said_ns[len(heard) :]
 
 
 def _flights(
@@ -142,7 +144,7 @@ def _flights(
     is slow itself keeps no such time. `answers` are the moments at which answers began.
     """
     flight: list[Burst] = []
-    window = _FIRST_WINDOW_BYTES
+    window = _FIRST_WINDOW
     for burst in bursts:
         if burst.sender == "client":
             continue
@@ -160,7 +162,8 @@ def _had_to_wait(flight: Sequence[Burst], window: int, next_ns: int, rtt_ns: int
     """Whether the next one came a round trip after this one, and after an unusual silence."""
     took_ns = next_ns - flight[0].start_ns
     silent_ns = next_ns - flight[-1].end_ns
-    usual_ns = max((later.start_ns - one.end_ns for one, later in pairwise(flight)), default=0)
+    silences = [later.start_ns - one.end_ns for one, later in pairwise(flight)]
+    usual_ns = median(silences) if silences else 0
     return (
         _size(flight) >= _FULL_RATIO * window
         and _SOONEST_TRIP_RATIO * rtt_ns <= took_ns <= _LATEST_TRIP_RATIO * rtt_ns
@@ -169,7 +172,8 @@ def _had_to_wait(flight: Sequence[Burst], window: int, next_ns: int, rtt_ns: int
 
 
 def _size(flight: Iterable[Burst]) -> int:
-    return sum(one.payload_bytes for one in flight)
+    """In segments."""
+    return sum(max(one.segments, one.payload_bytes // _SEGMENT_BYTES) for one in flight)
 
 
 def _first_round_trip(journey: Journey) -> Sequence[Span]:

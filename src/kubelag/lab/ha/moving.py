@@ -21,8 +21,10 @@ LIVING = frozenset({"01", "02", "04", "05", "08", "09", "0B"})
 NO_RETRY_S = 2.5
 """After that nobody comes back: client-go tries again after one second."""
 POLL_S = 0.02
-AGE_S = 0.4
-"""How long a connection must have lived: a probe that only looks is through by then."""
+AGE_S = 0.45
+"""How long a connection must have lived: a probe that only looks is through by then. The scene's
+answers come every 0.1 s; so the address goes while one is waited for, either way that it moves. In
+the middle of an answer kubectl would fail, and not ask again."""
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ import asyncio
 import itertools
 import socket
 import ssl
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,8 @@ class MiddleboxSettings:
     """http1: PEM file with the chain that clients see."""
     key: Path | None = None
     """http1: PEM file with its key."""
+    handshake_s: float = 0.0
+    """http1: how long a TLS handshake keeps the whole box from anything else."""
     upstream_ca: Path | None = None
     """http1: PEM file of the authority that the upstreams' certificates must be from."""
     upstream_name: str = ""
@@ -164,6 +167,8 @@ class _SlowTls:
 def _server_context(settings: MiddleboxSettings) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_alpn_protocols(["http/1.1"])
+    # Called for each hello, in the one thread that there is: as a signature would, it blocks.
+    context.sni_callback = lambda *_hello: time.sleep(settings.handshake_s)
     if settings.certificate is None or settings.key is None:
         raise LabError("A middlebox that ends TLS needs a certificate and its key")
     try:

@@ -1,9 +1,9 @@
 """The verdict on two captures, in one sentence."""
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
-from kubelag.model.network import Comparison, Silence
+from kubelag.model.network import Comparison
+from kubelag.model.stretches import covered_ns
 from kubelag.model.units import counted, seconds
 from kubelag.observe.capture.silences import PAUSE_NS
 
@@ -21,7 +21,7 @@ def sentence(compared: Comparison, drift_ns: int, shared: Shared) -> str:
     """Whether packets were late or lost, and who was silent for how long."""
     clocks = f", while the clocks drifted by {seconds(abs(drift_ns))}" if drift_ns else ""
     by_side = {
-        side: _covered([one for one in compared.silences if one.silent == side])
+        side: covered_ns([one for one in compared.silences if one.silent == side])
         for side in ("client", "server", "network", "unclear")
     }
     worst = max(by_side, key=lambda side: by_side[side])
@@ -66,12 +66,3 @@ def _who(worst: str, by_side: dict[str, int]) -> str:
         if ns and side in {"client", "server", "network"} and side != worst
     )  # fmt: skip
     return f"the {worst} was silent for {seconds(silent_ns)}{f' ({others})' if others else ''}"
-
-
-def _covered(silences: Iterable[Silence]) -> int:
-    """Nanoseconds in which at least one of them lasted."""
-    total, until = 0, 0
-    for one in sorted(silences, key=lambda one: one.start_ns):
-        total += max(0, one.end_ns - max(one.start_ns, until))
-        until = max(until, one.end_ns)
-    return total
