@@ -276,6 +276,11 @@ def test_round_trips_that_cost_what_was_predicted_are_proven_by_dose_and_respons
             "likely",
             "the largest dose added 300 ms more than the smallest foretold",
         ),
+        (
+            {"bend_ns": -300 * MS, "bend_low_ns": -350 * MS, "bend_high_ns": -250 * MS},
+            "likely",
+            "the largest dose added 300 ms less than the smallest foretold",
+        ),
     ],
 )
 def test_otherwise_it_is_not_proven(changes: dict[str, Any], verdict: str, why: str) -> None:

@@ -63,8 +63,9 @@ def _decide_by_doses(
         interval = f"{seconds(contribution.low_ns)} to {seconds(contribution.high_ns)}"
         return "likely", f"{cost}, but the 95 % interval is {interval}"
     if not _is_linear(response):
-        bend = f"the largest dose added {seconds(response.bend_ns)} more than the smallest foretold"
-        return "likely", f"{cost}, but {bend}: more than the delay is waited for"
+        side = "more" if response.bend_ns > 0 else "less"
+        bend = f"{seconds(abs(response.bend_ns))} {side} than the smallest foretold"
+        return "likely", f"{cost}, but the largest dose added {bend}: not the delay alone counts"
     if is_below_prediction(judgement, contribution, tolerance_ns):
         return "likely", f"{cost}, less than the {seconds(judgement.low_ns)} predicted"
     if contribution.low_ns > judgement.high_ns + tolerance_ns:
