@@ -263,6 +263,26 @@ def test_a_bad_backend_that_this_run_did_not_meet_is_only_told() -> None:
     assert "did not meet it" in judgement.sentence
 
 
+FAILED = silent(tls_ns=None, connect_ns=MS, error="TLS failed: unexpected eof")
+
+
+def test_a_server_that_only_the_balancer_knows_is_unwell() -> None:
+    """The Endpoints forget an API server that has gone after some seconds."""
+    stalled = connection(0, 3 * S, server_hello_ns=None, secured_ns=None)
+    seen = asked(4 * S, connections=(stalled,), path=path(front=(probe(), FAILED, probe())))
+    judgement = judged(BackendUnwell(), seen)
+    assert judgement.standing == "suspected"
+    assert "none of the 3 API servers that are known: 1 of 3 connections" in judgement.sentence
+    assert judgement.experiments == ("direct_backend:master1",)
+
+
+def test_a_connection_that_lost_packets_says_nothing_of_who_was_at_its_other_end() -> None:
+    stalled = connection(0, 3 * S, server_hello_ns=None, secured_ns=None)
+    lossy = replace(FAILED, retransmissions=3)
+    seen = asked(4 * S, connections=(stalled,), path=path(front=(probe(), lossy, probe())))
+    assert judged(BackendUnwell(), seen).standing == "ruled_out"
+
+
 def test_healthy_backends_are_ruled_out_with_their_figures() -> None:
     judgement = judged(BackendUnwell(), asked(20 * MS))
     assert judgement.standing == "ruled_out"

@@ -23,6 +23,8 @@ Sources
     kubernetes/website#14258, kubernetes#75765.
 """
 
+from collections.abc import Iterator
+
 from kubelag.causes import way_facts
 from kubelag.causes.contract import NOTABLE_NS, Case, innocent, unknown
 from kubelag.causes.way_facts import BadBackend, UnevenFront
@@ -79,7 +81,7 @@ class BackendUnwell:
                 ID, "the API servers behind the address were not tried", way_facts.unprobed(case)
             )
         bad = way_facts.bad_backends(path)
-        if not path.behind and (uneven := way_facts.uneven_front(path)):
+        if not bad and (uneven := way_facts.uneven_front(path)):
             return _suspected_unnamed(case, path, uneven)
         if not path.behind:
             missing = (f"path: {path.backends_why or 'no API server behind the address is known'}",)
@@ -146,7 +148,11 @@ def _has_stalled(case: Case, path: PathMap) -> bool:
 
 
 def _suspected_unnamed(case: Case, path: PathMap, uneven: UnevenFront) -> Judgement:
-    """The servers behind the address are not known, and some of the connections through it fail."""
+    """Some of the connections through the address fail, and none of the known servers does.
+
+    What an API server that has gone leaves behind is an entry of the balancer's: its own in the
+    Endpoints ends some seconds later.
+    """
     if not case.is_waited_for(*_STALLED) or not _has_stalled(case, path):
         told = f"{uneven.sentence}, and this run did not wait for it"
         return innocent(ID, told, *_STALLED)
@@ -154,17 +160,31 @@ def _suspected_unnamed(case: Case, path: PathMap, uneven: UnevenFront) -> Judgem
         cause=ID,
         standing="suspected",
         sentence=(
-            f"one of the servers behind {path.host}:{path.port} is unwell: {uneven.sentence}; "
+            f"one of the servers behind {path.host}:{path.port} is unwell"
+            f"{_but_none_of(path)}: {uneven.sentence}; "
             f"{case.client} waited {seconds(case.critical_ns(*_STALLED))}"
         ),
         factors=_STALLED,
         low_ns=case.exclusive_ns(*_STALLED),
         high_ns=case.union_ns(*_STALLED),
         arithmetic=uneven.sentence,
-        facts=(Fact(text=f"which one is not known: {path.backends_why}", observer="path"),),
+        facts=tuple(_who_it_may_be(path)),
+        experiments=tuple(f"direct_backend:{name}" for name in way_facts.good_backends(path)[:1]),
         advice=(_ADVICE,),
         sources=_SOURCES,
     )
+
+
+def _but_none_of(path: PathMap) -> str:
+    if not path.behind:
+        return ""
+    return f", and it is none of the {counted(len(path.backends), 'API server')} that are known"
+
+
+def _who_it_may_be(path: PathMap) -> Iterator[Fact]:
+    why = path.backends_why or "ask the balancer itself, with --haproxy"
+    yield Fact(text=f"which one is not known: {why}", observer="path")
+    yield from _facts(path)
 
 
 def _named(bad: BadBackend) -> str:

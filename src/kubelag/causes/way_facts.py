@@ -252,10 +252,13 @@ def good_backends(path: PathMap | None) -> tuple[str, ...]:
 
 
 def uneven_front(path: PathMap) -> UnevenFront | None:
-    """Where some connections through the same address failed, and others were quick."""
+    """Where some connections through the same address failed, and others were quick.
+
+    One that was made and then lost packets says nothing of who was at its other end.
+    """
     for address in dict.fromkeys(one.address for one in path.front):
         probes = [one for one in path.front if one.address == address]
-        failed = [one for one in probes if one.error]
+        failed = [one for one in probes if one.error and not _is_lossy(one)]
         quick = [one for one in probes if not one.error and not _stalled(one)]
         if failed and quick:
             return UnevenFront(
@@ -265,6 +268,10 @@ def uneven_front(path: PathMap) -> UnevenFront | None:
                 )
             )
     return None
+
+
+def _is_lossy(probe: AddressProbe) -> bool:
+    return probe.connect_ns is not None and probe.retransmissions > 0
 
 
 def lost_when_large(path: PathMap | None) -> tuple[AddressProbe, AddressProbe] | None:
