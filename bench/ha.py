@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from kubelag.cli.ending import INTERRUPTED
 from kubelag.errors import KubelagError
 from kubelag.lab import session
 from kubelag.lab.faults.contract import HaFault, Scene
@@ -128,6 +129,8 @@ def _told(environment: Mapping[str, str], name: str, bundle: Path) -> Told:
         wish = Wish(save=bundle, options=("--quiet", "--output", os.devnull))
         with rehearsed_ha(fault, environment, wish, _nothing) as found:
             took_s = time.perf_counter() - start_s
+            if found.exit_code == INTERRUPTED:  # it reports what it had seen until then
+                raise KeyboardInterrupt
             return _judged(fault, found.report, found.component, (*walls_s, took_s))
     except KubelagError as error:
         return _judged(fault, None, (), (*walls_s, 0.0), str(error))
