@@ -195,7 +195,7 @@ def _named(bad: BadBackend) -> str:
 def _all_well(path: PathMap) -> str:
     times = [probe.answer_ns for probe in path.behind if probe.answer_ns is not None]
     front = [probe.answer_ns for probe in path.front if probe.answer_ns is not None]
-    through = f", through the balancer in {seconds(max(front))}" if front else ""
+    through = f", through it in {seconds(max(front))}" if front else ""
     return (
         f"{counted(len(path.backends), 'API server')} behind the address answered directly in "
         f"{seconds(min(times))} to {seconds(max(times))}{through} (at the slowest)"
