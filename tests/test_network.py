@@ -22,3 +22,18 @@ def test_silences_of_the_time_of_the_command_stay_and_later_ones_are_not_its() -
     seen = connection(0, 6 * S, pauses=(pause(0, S), pause(4 * S, S)))
     assert seen.waited_until(START + 3 * S).pauses == seen.pauses[:1]
     assert seen.waited_until(START + 5 * S) is seen
+
+
+def test_no_more_was_sent_again_than_the_time_allows() -> None:
+    """0.2, 0.6, 1.4 and 3 s after it was lost, and once as a probe."""
+    seen = connection(0, 9 * S, pauses=(pause(S, 6 * S, retransmissions=9),))
+    counts = [
+        seen.waited_until(START + S + took_ns).pauses[0].retransmissions
+        for took_ns in (150 * MS, 250 * MS, 700 * MS, 5 * S)
+    ]
+    assert counts == [1, 2, 3, 5]
+
+
+def test_what_is_left_of_a_silence_is_none_if_it_is_too_short() -> None:
+    seen = connection(0, 9 * S, pauses=(pause(S, 6 * S),))
+    assert not seen.waited_until(START + S + 90 * MS).pauses

@@ -272,15 +272,31 @@ def test_a_server_that_only_the_balancer_knows_is_unwell() -> None:
     seen = asked(4 * S, connections=(stalled,), path=path(front=(probe(), FAILED, probe())))
     judgement = judged(BackendUnwell(), seen)
     assert judgement.standing == "suspected"
-    assert "none of the 3 API servers that are known: 1 of 3 connections" in judgement.sentence
-    assert judgement.experiments == ("direct_backend:master1",)
+    assert "the balancer at api.example.com:6443, or a server that only it" in judgement.sentence
+    assert "(the 3 API servers that are known answered directly): 1 of 3" in judgement.sentence
+    assert not judgement.experiments  # a balancer with too much to do would be gone round, too
+    assert judgement.supporting == ("direct_backend:master1",)
+
+
+def test_known_servers_that_could_not_be_asked_are_not_acquitted() -> None:
+    seen = path(front=(probe(), FAILED), behind=(silent(hop="backend", backend="master1"),))
+    stalled = connection(0, 3 * S, server_hello_ns=None, secured_ns=None)
+    judgement = judged(BackendUnwell(), asked(4 * S, connections=(stalled,), path=seen))
+    assert judgement.sentence.startswith("one of the servers behind api.example.com:6443 is unwell")
+    nobody = judged(BackendUnwell(), asked(2 * S, path=replace(seen, front=(probe(),))))
+    assert nobody.standing == "unknown"
 
 
 def test_a_connection_that_lost_packets_says_nothing_of_who_was_at_its_other_end() -> None:
     stalled = connection(0, 3 * S, server_hello_ns=None, secured_ns=None)
     lossy = replace(FAILED, retransmissions=3)
     seen = asked(4 * S, connections=(stalled,), path=path(front=(probe(), lossy, probe())))
-    assert judged(BackendUnwell(), seen).standing == "ruled_out"
+    assert judged(BackendUnwell(), seen).standing == "unknown"
+    moved = tuple(
+        Neighbour(at_ns=START + n, address="127.0.0.1", mac=f"02:00:00:00:00:0{n}") for n in (1, 2)
+    )
+    seen = replace(seen, path=path(front=(probe(), FAILED, probe()), neighbours=moved))
+    assert judged(BackendUnwell(), seen).standing == "unknown"
 
 
 def test_healthy_backends_are_ruled_out_with_their_figures() -> None:

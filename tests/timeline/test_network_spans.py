@@ -149,6 +149,13 @@ def test_what_was_asked_while_the_server_still_spoke_is_answered_a_round_trip_la
     assert found == [(factors.ROUND_TRIPS, 0, 100), (factors.ROUND_TRIPS, 100, 199)]
 
 
+def test_what_controls_the_flow_is_no_question() -> None:
+    said = [burst("server", (100 + 20 * n) * MS) for n in range(50)]
+    said += [burst("client", (105 + 100 * n) * MS, 40) for n in range(9)]
+    found = trips_of(burst("client", 0), *sorted(said, key=lambda one: one.start_ns))
+    assert found == [(factors.ROUND_TRIPS, 0, 100)]
+
+
 def test_a_window_of_small_segments_is_as_full_as_one_of_large_ones() -> None:
     small = replace(burst("server", 100 * MS, 2_000), segments=10)
     found = trips_of(burst("client", 0), small, burst("server", 202 * MS, 500))

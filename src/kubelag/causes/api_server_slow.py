@@ -40,7 +40,7 @@ _SOURCES = (
         url="https://github.com/kubernetes/community/blob/master/sig-scalability/slos/api_call_latency.md",
     ),
 )
-_ALONE = "own_request: one request alone is answered quickly, and HTTP/2 is not to be had"
+_ALONE = "path: the same requests over one connection, since HTTP/2 is not to be had there"
 _ADVICE = Advice(
     id="look-at-the-server",
     summary=(
@@ -70,7 +70,7 @@ class ApiServerSlow:
             return unknown(ID, "the client's log names no request", ("debug_log: no request",))
         waited_ns = case.critical_ns(DISCOVERY, TARGET)
         if story.part == "connections":
-            what = f"{seconds(waited_ns)} of waiting for answers, with many connections at once"
+            what = f"{seconds(waited_ns)} of waiting for answers, while many handshakes went on"
             return unknown(ID, f"{what}: how much of it is the server's is not known", (_ALONE,))
         # One slow answer among many quick ones is as slow; the median would hide it.
         if story.part not in {"general", "either"}:

@@ -48,8 +48,9 @@ _STALLED_RATIO = 3.0
 _ADVICE = Advice(
     id="let-the-balancer-check",
     summary=(
-        "repair the API server that is named, and let the balancer check health by asking /readyz "
-        "over TLS, with a short `timeout connect` and `option redispatch`"
+        "repair the API server that is named, or find it with --haproxy, and let the balancer "
+        "check health by asking /readyz over TLS, with a short `timeout connect` and `option "
+        "redispatch`"
     ),
     commands=("echo 'show stat' | socat stdio /run/haproxy/admin.sock",),
 )
@@ -80,22 +81,30 @@ class BackendUnwell:
             return unknown(
                 ID, "the API servers behind the address were not tried", way_facts.unprobed(case)
             )
-        bad = way_facts.bad_backends(path)
-        if not bad and (uneven := way_facts.uneven_front(path)):
-            return _suspected_unnamed(case, path, uneven)
+        if way_facts.bad_backends(path):
+            return _judged_named(case, path)
+        if uneven := way_facts.uneven_front(path):
+            return _judged_unnamed(case, path, uneven)
         if not path.behind:
             missing = (f"path: {path.backends_why or 'no API server behind the address is known'}",)
             return unknown(ID, "whether there are API servers behind the address", missing)
-        if not bad:
-            return innocent(ID, _all_well(path), TLS)
-        met = way_facts.met_backends(case)
-        if not met:
-            return innocent(ID, f"{_named(bad[0])}, and this run did not meet it", TLS)
-        factors = (DISCOVERY, TARGET) if met[0].trouble == "slow" else _STALLED
-        is_felt = met[0].trouble == "slow" or _has_stalled(case, path)
-        if not is_felt or not case.is_waited_for(*factors):
-            return innocent(ID, f"{_named(met[0])}, and this run did not wait for it", *factors)
-        return _suspected(case, path, met, factors)
+        if not way_facts.good_backends(path):
+            missing = (f"path: {path.behind[0].error or 'no answer'}, asked directly",)
+            return unknown(ID, "no API server behind the address answered kubelag itself", missing)
+        return innocent(ID, _all_well(path), TLS)
+
+
+def _judged_named(case: Case, path: PathMap) -> Judgement:
+    """One of the known servers is not as the others are: did this run wait for it?"""
+    met = way_facts.met_backends(case)
+    if not met:
+        bad = way_facts.bad_backends(path)
+        return innocent(ID, f"{_named(bad[0])}, and this run did not meet it", TLS)
+    factors = (DISCOVERY, TARGET) if met[0].trouble == "slow" else _STALLED
+    is_felt = met[0].trouble == "slow" or _has_stalled(case, path)
+    if not is_felt or not case.is_waited_for(*factors):
+        return innocent(ID, f"{_named(met[0])}, and this run did not wait for it", *factors)
+    return _suspected(case, path, met, factors)
 
 
 def _suspected(
@@ -147,21 +156,23 @@ def _has_stalled(case: Case, path: PathMap) -> bool:
     )
 
 
-def _suspected_unnamed(case: Case, path: PathMap, uneven: UnevenFront) -> Judgement:
+def _judged_unnamed(case: Case, path: PathMap, uneven: UnevenFront) -> Judgement:
     """Some of the connections through the address fail, and none of the known servers does.
 
-    What an API server that has gone leaves behind is an entry of the balancer's: its own in the
-    Endpoints ends some seconds later.
+    The Endpoints drop an API server that has gone after some seconds; the balancer may keep it. No
+    way round the balancer tells that from a balancer that has too much to do.
     """
     if not case.is_waited_for(*_STALLED) or not _has_stalled(case, path):
         told = f"{uneven.sentence}, and this run did not wait for it"
         return innocent(ID, told, *_STALLED)
+    if uneven.is_lossy or any(way_facts.has_moved(one.address, case) for one in path.front):
+        missing = ("path: more tries while nothing is lost and the address stays where it is",)
+        return unknown(ID, f"{uneven.sentence}, and whose doing that is", missing)
     return Judgement(
         cause=ID,
         standing="suspected",
         sentence=(
-            f"one of the servers behind {path.host}:{path.port} is unwell"
-            f"{_but_none_of(path)}: {uneven.sentence}; "
+            f"{_who_is_unwell(path)}: {uneven.sentence}; "
             f"{case.client} waited {seconds(case.critical_ns(*_STALLED))}"
         ),
         factors=_STALLED,
@@ -169,16 +180,20 @@ def _suspected_unnamed(case: Case, path: PathMap, uneven: UnevenFront) -> Judgem
         high_ns=case.union_ns(*_STALLED),
         arithmetic=uneven.sentence,
         facts=tuple(_who_it_may_be(path)),
-        experiments=tuple(f"direct_backend:{name}" for name in way_facts.good_backends(path)[:1]),
+        supporting=tuple(f"direct_backend:{name}" for name in way_facts.good_backends(path)[:1]),
         advice=(_ADVICE,),
         sources=_SOURCES,
     )
 
 
-def _but_none_of(path: PathMap) -> str:
-    if not path.behind:
-        return ""
-    return f", and it is none of the {counted(len(path.backends), 'API server')} that are known"
+def _who_is_unwell(path: PathMap) -> str:
+    where = f"{path.host}:{path.port}"
+    if len(way_facts.good_backends(path)) < max(1, len(path.backends)):
+        return f"one of the servers behind {where} is unwell"
+    return (
+        f"the balancer at {where}, or a server that only it knows, is unwell (the "
+        f"{counted(len(path.backends), 'API server')} that are known answered directly)"
+    )
 
 
 def _who_it_may_be(path: PathMap) -> Iterator[Fact]:

@@ -12,7 +12,8 @@ How it is told apart
 What it costs
     One handshake for each parallel request: 45 to 61 of them in a cold discovery (measured with
     kubectl 1.20 to 1.33 and 61 group-versions). They go on at once, so they cost what the time of
-    all handshakes is longer than that of one; and whoever makes them all has no time to answer.
+    all handshakes is longer than that of one; and whoever makes them all has no time to answer,
+    which is not counted here: nobody can tell it from a slow server.
 
 Versions
     All clients; those that use aggregated discovery need far fewer requests.
@@ -21,15 +22,11 @@ Sources
     RFC 9113, client-go's transport (DISABLE_HTTP2).
 """
 
-from collections.abc import Sequence
-
-from kubelag.causes import server_facts, way_facts
-from kubelag.causes.contract import Case, innocent, median_ns, unknown
-from kubelag.model.attribution import Span
-from kubelag.model.network import Connection
+from kubelag.causes import way_facts
+from kubelag.causes.contract import Case, innocent, unknown
+from kubelag.causes.crowd import MANY, Crowd, crowd, offers
 from kubelag.model.path import PathMap
 from kubelag.model.remedy import Advice
-from kubelag.model.stretches import covered_ns
 from kubelag.model.units import counted, seconds
 from kubelag.model.verdict import Fact, Judgement, Source
 from kubelag.timeline.factors import CONNECT, DISCOVERY, ROUND_TRIPS, TARGET, TLS
@@ -37,7 +34,6 @@ from kubelag.timeline.factors import CONNECT, DISCOVERY, ROUND_TRIPS, TARGET, TL
 ID = "http1_only"
 
 _FACTORS = (CONNECT, TLS, ROUND_TRIPS)
-_ANSWERS = (DISCOVERY, TARGET)
 _ADVICE = Advice(
     id="let-http2-through",
     summary="let what stands before the API servers offer HTTP/2 (ALPN h2), or pass TCP through",
@@ -58,59 +54,45 @@ class Http1Only:
             return unknown(ID, "how many connections there were was not seen", missing)
         made = [one for one in way_facts.connections(case) if one.is_established]
         told = counted(len(made), "connection")
-        told_for = f"{told} for {counted(len(case.evidence.requests), 'request')}"
         path = case.evidence.path
-        if len(made) < way_facts.MANY:
+        if len(made) < MANY:
+            told_for = f"{told} for {counted(len(case.evidence.requests), 'request')}"
             return innocent(ID, told_for, *_FACTORS)
         if path is None:
             return unknown(ID, f"{told}, and why is not known", way_facts.unprobed(case))
-        if not way_facts.offers_only_http1(path):
+        if offers(path) == {"h2"}:
             return innocent(ID, f"{told}, by the client's choice: the server offers HTTP/2")
-        secured_ns = min(_more_handshakes_ns(made, path), case.critical_ns(*_FACTORS))
-        is_crowded = server_facts.story(case).part == "connections"
-        answered_ns = case.critical_ns(*_ANSWERS) if is_crowded else 0
-        waited_ns = secured_ns + answered_ns
+        found = crowd(case)
+        if found is None:
+            missing = ("path: no quick connection without HTTP/2 to compare them with",)
+            return unknown(ID, f"{told}, and what they cost is not known", missing)
+        waited_ns = min(found.excess_ns, case.critical_ns(*_FACTORS, DISCOVERY, TARGET))
         if not case.is_notable(waited_ns):
             return innocent(ID, f"{told}, which cost {seconds(waited_ns)}", *_FACTORS)
-        behind = f", and {seconds(answered_ns)} for answers behind them" if is_crowded else ""
-        factors = (*_FACTORS, *(_ANSWERS if is_crowded else ()))
-        names = way_facts.good_backends(path)[:1]
-        return Judgement(
-            cause=ID,
-            standing="suspected",
-            sentence=(
-                f"{path.host}:{path.port} offers only HTTP/1.1, so {case.client} opened {told} "
-                f"and waited {seconds(secured_ns)} for handshakes that HTTP/2 does without{behind}"
-            ),
-            factors=factors,
-            low_ns=min(secured_ns, case.exclusive_ns(*_FACTORS)),
-            high_ns=case.union_ns(*factors),
-            waited_ns=waited_ns,
-            arithmetic=told_for,
-            facts=tuple(_facts(path)),
-            experiments=tuple(f"direct_backend:{name}" for name in names),
-            advice=(_ADVICE,),
-            sources=_SOURCES,
-        )
+        return _suspected(case, path, found, waited_ns)
 
 
-def _more_handshakes_ns(made: Sequence[Connection], path: PathMap) -> int:
-    """How long handshakes were going on, less the one that HTTP/2 would have needed, too."""
-    whole_ns = covered_ns(_handshake(one) for one in made)
-    return max(0, whole_ns - _one_handshake_ns(path))
-
-
-def _handshake(made: Connection) -> Span:
-    ready_ns = made.secured_ns or made.established_ns or made.first_ns
-    return Span(factor=TLS, start_ns=made.first_ns, end_ns=ready_ns, what=made.server)
-
-
-def _one_handshake_ns(path: PathMap) -> int:
-    """What kubelag's own connections took, median."""
-    return median_ns(
-        probe.connect_ns + probe.tls_ns
-        for probe in path.front
-        if probe.connect_ns is not None and probe.tls_ns is not None
+def _suspected(case: Case, path: PathMap, found: Crowd, waited_ns: int) -> Judgement:
+    told = counted(found.count, "connection")
+    return Judgement(
+        cause=ID,
+        standing="suspected",
+        sentence=(
+            f"{path.host}:{path.port} offers only HTTP/1.1, so {case.client} opened {told} "
+            f"and waited {seconds(waited_ns)} for handshakes that HTTP/2 does without"
+        ),
+        factors=_FACTORS,
+        low_ns=min(waited_ns, case.exclusive_ns(*_FACTORS)),
+        high_ns=case.union_ns(*_FACTORS),
+        waited_ns=waited_ns,
+        arithmetic=(
+            f"handshakes went on for {seconds(found.excess_ns + found.one_ns)}; "
+            f"one alone takes {seconds(found.one_ns)}"
+        ),
+        facts=tuple(_facts(path)),
+        experiments=tuple(f"direct_backend:{name}" for name in way_facts.good_backends(path)[:1]),
+        advice=(_ADVICE,),
+        sources=_SOURCES,
     )
 
 

@@ -13,7 +13,9 @@ from urllib.parse import parse_qs, urlsplit
 
 from kubelag.causes import way_facts
 from kubelag.causes.contract import Case, median_ns
+from kubelag.causes.crowd import crowd
 from kubelag.model.evidence import Evidence, OwnRequest, Request
+from kubelag.model.stretches import Moment
 from kubelag.timeline.factors import CLIENT_CPU, DISCOVERY, RUN_QUEUE, TARGET
 from kubelag.timeline.spans import answer_times_ns, is_discovery
 
@@ -29,7 +31,8 @@ Part = Literal[
     "storage",
     "general",
 ]
-"""`either`: authentication or the queue; `connections`: many at once for want of HTTP/2."""
+"""`either`: authentication or the queue; `connections`: its own, or that of whoever made many TLS
+handshakes at once."""
 
 # A healthy API server answers discovery and small reads in single-digit milliseconds (measured on
 # the lab's real one); 100 ms for the median request is arbitrary, ten times that.
@@ -183,7 +186,7 @@ def _part(case: Case, answers: Sequence[tuple[Request, int]]) -> Part:
         return "backend"
     if rediscovers(case) and _is_uncacheable(case.evidence):
         return "group"
-    if way_facts.is_crowded(case) and not _is_slow_alone(case.evidence):
+    if _is_for_the_crowd(case, answers):
         return "connections"
     return _part_by_probes(case, answers)
 
@@ -209,10 +212,25 @@ def _part_by_probes(case: Case, answers: Sequence[tuple[Request, int]]) -> Part:
     return "general"
 
 
-def _is_slow_alone(evidence: Evidence) -> bool:
+def _is_for_the_crowd(case: Case, answers: Sequence[tuple[Request, int]]) -> bool:
+    """Whether answers were waited for while many handshakes went on, and no longer than those did.
+
+    A client that was held up itself, or a queue on the way, makes everything seem long.
+    """
+    found = crowd(case)
+    if found is None or not case.is_notable(found.excess_ns) or _is_slow_alone(case):
+        return False
+    if case.is_held_up or way_facts.has_queued_unseen(case):
+        return False
+    waits = (Moment(start_ns=one.end_ns - took_ns, end_ns=one.end_ns) for one, took_ns in answers)
+    return max(map(found.outside_ns, waits)) <= found.excess_ns
+
+
+def _is_slow_alone(case: Case) -> bool:
     """Whether one of kubelag's own requests was slow, with nothing else going on."""
-    own = (*evidence.server_probes, *filter(None, (evidence.own_request,)))
-    return any(one.spent_ns("server") >= SLOW_REQUEST_NS for one in own)
+    own = (*case.evidence.server_probes, *filter(None, (case.evidence.own_request,)))
+    far_ns = way_facts.round_trip_ns(case) or 0
+    return any(one.spent_ns("server") - far_ns >= SLOW_REQUEST_NS for one in own)
 
 
 def _is_uncacheable(evidence: Evidence) -> bool:

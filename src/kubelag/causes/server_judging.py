@@ -44,7 +44,7 @@ def judge_server(case: Case, cause: ServerCause) -> Judgement:
     if story.part == "either" and cause.part in {"authentication", "queue"}:
         missing = (f"server_probes: {_ALIKE}",)
         return unknown(cause.id, "whether it is authentication or a queue was not seen", missing)
-    is_open = story.part == "general" and not story.probes
+    is_open = story.part in {"general", "connections"} and not story.probes
     if is_open and case.evidence.requests:
         missing = could_not_look(case, ["server_probes"])
         if missing:

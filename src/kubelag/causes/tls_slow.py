@@ -22,6 +22,7 @@ Sources
 
 from kubelag.causes import way_facts
 from kubelag.causes.contract import NOTABLE_NS, Case, innocent, unknown
+from kubelag.causes.crowd import crowd
 from kubelag.model.network import Connection
 from kubelag.model.remedy import Advice
 from kubelag.model.units import counted, seconds
@@ -66,7 +67,7 @@ class TlsSlow:
             return innocent(ID, f"{_handshakes(case)}: another cause explains them", TLS)
         own_ns = way_facts.handshake_ns(path.front) if path else None
         if own_ns is None or own_ns < NOTABLE_NS:
-            if own_ns is not None and way_facts.is_crowded(case) and not _unfinished(case):
+            if own_ns is not None and _is_for_the_crowd(case):
                 alone = f"many at once, since there is no HTTP/2; one alone takes {seconds(own_ns)}"
                 return innocent(ID, f"{_handshakes(case)}: {alone}", TLS)
             return unknown(ID, f"{_handshakes(case)}, and why is not known", (_CANDIDATES,))
@@ -98,6 +99,13 @@ def _handshakes(case: Case) -> str:
     if done:
         told = f"{counted(len(done), 'TLS handshake')}, the slowest {seconds(max(done))}"
     return f"{told}, {len(never)} never finished" if never else told
+
+
+def _is_for_the_crowd(case: Case) -> bool:
+    """Whether each handshake ended as soon as others could let it."""
+    found = crowd(case)
+    slowest_ns = max((one.tls_ns or 0 for one in way_facts.connections(case)), default=0)
+    return found is not None and not _unfinished(case) and slowest_ns <= found.longest_ns
 
 
 def _unfinished(case: Case) -> list[Connection]:

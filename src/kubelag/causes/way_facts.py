@@ -32,8 +32,6 @@ _ALIKE = 0.5
 _LATE_ACK_NS = 40_000_000
 # Of the largest segment: what a tunnel on the way takes off is less than that. Arbitrary.
 _LARGE = 0.5
-# A client keeps to one connection with HTTP/2; a few more come from races at the start. Arbitrary.
-MANY = 8
 _UNTRIED = ("path: no other size of segments was tried by kubelag's own connections",)
 
 
@@ -70,6 +68,8 @@ class UnevenFront:
     """One address through which some connections are well and others not."""
 
     sentence: str
+    is_lossy: bool
+    """Whether the failed ones lost packets, which says nothing of who was at their other end."""
 
 
 def unseen(case: Case) -> tuple[str, ...]:
@@ -238,7 +238,7 @@ def _is_passed_on_to(name: str, path: PathMap) -> bool:
     it from here is not: a firewall lets nobody there but the balancer.
     """
     met = _probes_of(name, path.front) or path.front
-    return not met or any(one.error or _stalled(one) for one in met)
+    return not met or any(one.error or has_stalled(one) for one in met)
 
 
 def good_backends(path: PathMap | None) -> tuple[str, ...]:
@@ -252,26 +252,20 @@ def good_backends(path: PathMap | None) -> tuple[str, ...]:
 
 
 def uneven_front(path: PathMap) -> UnevenFront | None:
-    """Where some connections through the same address failed, and others were quick.
-
-    One that was made and then lost packets says nothing of who was at its other end.
-    """
+    """Where some connections through the same address failed, and others were quick."""
     for address in dict.fromkeys(one.address for one in path.front):
         probes = [one for one in path.front if one.address == address]
-        failed = [one for one in probes if one.error and not _is_lossy(one)]
-        quick = [one for one in probes if not one.error and not _stalled(one)]
+        failed = [one for one in probes if one.error]
+        quick = [one for one in probes if not one.error and not has_stalled(one)]
         if failed and quick:
             return UnevenFront(
                 sentence=(
                     f"{len(failed)} of {counted(len(probes), 'connection')} through {address} "
                     f"failed ({failed[0].error}), the others were quick"
-                )
+                ),
+                is_lossy=any(one.retransmissions for one in failed),
             )
     return None
-
-
-def _is_lossy(probe: AddressProbe) -> bool:
-    return probe.connect_ns is not None and probe.retransmissions > 0
 
 
 def lost_when_large(path: PathMap | None) -> tuple[AddressProbe, AddressProbe] | None:
@@ -282,8 +276,8 @@ def lost_when_large(path: PathMap | None) -> tuple[AddressProbe, AddressProbe] |
     """
     if path is None or not path.front or not path.small_front:
         return None
-    every_usual = all(one.error or _stalled(one) for one in path.front)
-    every_small = not any(one.error or _stalled(one) for one in path.small_front)
+    every_usual = all(one.error or has_stalled(one) for one in path.front)
+    every_small = not any(one.error or has_stalled(one) for one in path.small_front)
     return (path.front[0], path.small_front[0]) if every_usual and every_small else None
 
 
@@ -292,7 +286,7 @@ def sizes_untried(case: Case) -> tuple[str, ...]:
     path = case.evidence.path
     usual = path.front if path else ()
     is_tried = bool(path and path.small_front)
-    if is_tried or any(not one.error and not _stalled(one) for one in usual):
+    if is_tried or any(not one.error and not has_stalled(one) for one in usual):
         return ()
     return _UNTRIED if any(_is_stuck(one) for one in connections(case)) else ()
 
@@ -304,24 +298,6 @@ def _is_stuck(one: Connection) -> bool:
         return False
     limit = one.segment_limit_bytes or one.largest_sent_again_bytes
     return not one.largest_sent_again_bytes or one.largest_sent_again_bytes >= _LARGE * limit
-
-
-def offers_only_http1(path: PathMap) -> bool:
-    """Whether the server's side let none of kubelag's own connections speak HTTP/2."""
-    chosen = {probe.protocol for probe in path.front if probe.tls_ns is not None}
-    return bool(chosen) and "h2" not in chosen
-
-
-def is_crowded(case: Case) -> bool:
-    """Whether there were many connections at once for want of HTTP/2, and one alone is quick.
-
-    Whoever ends them has handshakes to make meanwhile, and the answers wait behind those.
-    """
-    path = case.evidence.path
-    if path is None or not offers_only_http1(path):
-        return False
-    made = [one for one in connections(case) if one.is_established]
-    return len(made) >= MANY and not any(one.error or _stalled(one) for one in path.front)
 
 
 def handshake_ns(probes: Iterable[AddressProbe]) -> int | None:
@@ -347,7 +323,8 @@ def has_queued_unseen(case: Case) -> bool:
     )
 
 
-def _stalled(probe: AddressProbe) -> bool:
+def has_stalled(probe: AddressProbe) -> bool:
+    """Whether a handshake or an answer kept kubelag waiting for a notable time."""
     return max(probe.tls_ns or 0, probe.answer_ns or 0) >= NOTABLE_NS
 
 

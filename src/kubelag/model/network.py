@@ -4,6 +4,7 @@ All moments are nanoseconds since the epoch on the wall clock, as everywhere in 
 Addresses are written `192.0.2.1:6443` and `[2001:db8::1]:6443`.
 """
 
+import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -14,6 +15,11 @@ Awaited = Literal["client", "server", "unclear"]
 Stage = Literal["connect", "proxy", "tls", "data"]
 Ending = Literal["open", "client_fin", "server_fin", "client_reset", "server_reset"]
 Witness = Literal["capture", "sockets", "syscalls"]
+
+LEAST_PAUSE_NS = 100_000_000
+"""A shorter silence is none: what people perceive as instant (Nielsen, Usability Engineering)."""
+_FIRST_REPEAT_NS = 200_000_000
+"""How soon a segment is sent again at the earliest (TCP_RTO_MIN, include/net/tcp.h)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +75,18 @@ class Pause:
         if self.end_ns <= end_ns:
             return self
         is_recovered = self.recovered_ns is not None and self.recovered_ns <= end_ns
-        recovered_ns = self.recovered_ns if is_recovered else None
-        return replace(self, end_ns=end_ns, recovered_ns=recovered_ns, is_over=False)
+        return replace(
+            self,
+            end_ns=end_ns,
+            retransmissions=min(self.retransmissions, _repeats_within(end_ns - self.start_ns)),
+            recovered_ns=self.recovered_ns if is_recovered else None,
+            is_over=False,
+        )
+
+
+def _repeats_within(length_ns: int) -> int:
+    """How often one segment can be sent again in that time: a probe, then with doubled patience."""
+    return 1 + int(math.log2(1 + length_ns / _FIRST_REPEAT_NS))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +151,7 @@ class Connection:
     backend: str = ""
     """Which API server behind a balancer served it, where that is known."""
     pauses: tuple[Pause, ...] = ()
-    """Silences of at least 0.1 s, in order (what people perceive as instant; Nielsen, 1993)."""
+    """Silences of at least `LEAST_PAUSE_NS`, in order."""
     bursts: tuple[Burst, ...] = ()
     """Who spoke when, in order; the first 4,096."""
 
@@ -177,7 +193,8 @@ class Connection:
 
         What the system still sends for a command that has gone may be heard when nobody waits.
         """
-        pauses = tuple(one.until(end_ns) for one in self.pauses if one.start_ns < end_ns)
+        met = (one.until(end_ns) for one in self.pauses if one.start_ns < end_ns)
+        pauses = tuple(one for one in met if one.length_ns >= LEAST_PAUSE_NS)
         return self if pauses == self.pauses else replace(self, pauses=pauses)
 
 

@@ -42,7 +42,7 @@ class Judgement:
     high_ns: int = 0
     """What removing it should save: [exclusive, union] of its factor."""
     waited_ns: int | None = None
-    """What the command waited for it, where that is only a part of what its factors took."""
+    """What the command waited for it; None for its factors' part of the critical path."""
     arithmetic: str = ""
     """The sum by hand, for example `235 fsyncs x 42 ms = 9.9 s`."""
     facts: tuple[Fact, ...] = ()

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from kubelag.model.network import Awaited, Pause, Side, Stage
+from kubelag.model.network import LEAST_PAUSE_NS, Awaited, Pause, Side, Stage
 from kubelag.observe.socket_samples import (
     BEFORE,
     CLIENT_CLOSED,
@@ -18,8 +18,6 @@ from kubelag.observe.socket_samples import (
     secured_ns,
 )
 
-MIN_PAUSE_NS = 100_000_000
-"""As `Connection.pauses` has them."""
 MAX_CONTROL_BYTES = 48
 """A client that sends no more asks for nothing: two WINDOW_UPDATEs of 13 bytes (RFC 9113 section
 6.9) in one TLS 1.3 record, which adds 22 (RFC 8446 section 5.2). Any request is longer."""
@@ -41,7 +39,7 @@ def pauses_of(history: History, roles: Roles) -> Iterator[Pause]:
         at = len(alive) if closing is None else closing
         words.append(_word(at, [max(end_ns, words[-1].end_ns)], None, None))
     for one, following in pairwise(words):
-        if following.start_ns - one.end_ns >= MIN_PAUSE_NS:
+        if following.start_ns - one.end_ns >= LEAST_PAUSE_NS:
             yield _pause(samples, one, following, roles, is_over=following is not words[-1])
 
 

@@ -15,7 +15,7 @@ from kubelag.model.attribution import Factor, Span
 from kubelag.model.network import Burst, Connection
 from kubelag.timeline import factors
 from kubelag.timeline.journeys import Journey
-from kubelag.timeline.transfer import transfers
+from kubelag.timeline.transfer import is_question, transfers
 
 # The round trip is that of the first packet, which may have waited for the neighbour's address; an
 # answer may so seem to come earlier than it can. Arbitrary.
@@ -121,18 +121,19 @@ def _round_trips(connection: Connection) -> Iterator[Span]:
 def _exchanges(bursts: Sequence[Burst], rtt_ns: int) -> Iterator[tuple[int, int]]:
     """When the client asked, as late as may be, and when the server began to answer that.
 
-    What comes much sooner than a round trip is no answer to that: the server was still at what had
-    been asked before.
+    What comes much sooner than a round trip is no answer: the server was still at the one before,
+    and the client acknowledged that, or asked the next thing, which is then still to be answered.
     """
-    said_ns: list[int] = []
+    said: list[Burst] = []
     for burst in bursts:
         if burst.sender == "client":
-            said_ns.append(burst.start_ns)
+            said.append(burst)
             continue
-        heard = [at_ns for at_ns in said_ns if burst.start_ns - at_ns >= _LEAST_TRIP_RATIO * rtt_ns]
+        until_ns = burst.start_ns - round(_LEAST_TRIP_RATIO * rtt_ns)
+        heard = [one for one in said if one.start_ns <= until_ns]
         if heard:
-            yield heard[-1], burst.start_ns
-        said_ns = said_ns[len(heard) :]
+            yield heard[-1].start_ns, burst.start_ns
+        said = [one for one in said[len(heard) :] if is_question(one)]
 
 
 def _flights(

@@ -9,7 +9,7 @@ that paces itself looks even too, but does not make packets queue or get lost.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from kubelag.model.network import Connection
+from kubelag.model.network import Burst, Connection
 
 _BIN_NS = 50_000_000
 _LEAST_BINS = 4
@@ -123,8 +123,13 @@ def _asked_in(connection: Connection) -> frozenset[int]:
     return frozenset(
         (burst.start_ns - begin_ns) // _BIN_NS
         for burst in connection.bursts
-        if burst.sender == "client" and burst.payload_bytes > _REQUEST_BYTES * burst.segments
+        if burst.sender == "client" and is_question(burst)
     )
+
+
+def is_question(burst: Burst) -> bool:
+    """Whether a burst of the client's says more than what controls the flow."""
+    return burst.payload_bytes > _REQUEST_BYTES * burst.segments
 
 
 def _runs(bins: Sequence[int], least: float, cuts: frozenset[int]) -> Iterator[tuple[int, int]]:

@@ -19,8 +19,8 @@ from kubelag.lab.ha.plan import BALANCED_PORT, NAME
 from kubelag.lab.ha.scenes import get_nodes
 from kubelag.lab.network.middlebox import MiddleboxSettings
 
-HANDSHAKE_S: Final = 0.006
-"""An RSA signature of 2,048 bits on a small processor."""
+HANDSHAKE_S: Final = 0.015
+"""An RSA signature of 4,096 bits on a small processor."""
 CONNECT_S: Final = 5.0
 
 

@@ -5,12 +5,11 @@ from dataclasses import replace
 import numpy as np
 
 from kubelag.errors import CaptureError
-from kubelag.model.network import Comparison, Silence
+from kubelag.model.network import LEAST_PAUSE_NS, Comparison, Silence
 from kubelag.observe.capture.frames import Ints
 from kubelag.observe.capture.offset import ClocksError, Offset, offset
 from kubelag.observe.capture.pairing import Pair, between, lost, matching, pairs
 from kubelag.observe.capture.sentence import Shared, sentence
-from kubelag.observe.capture.silences import PAUSE_NS
 from kubelag.observe.capture.silent import silence
 from kubelag.observe.capture.wanted import CaptureSeen
 
@@ -153,7 +152,7 @@ def _silences(
     for pair in found:
         for pause in near.connections[pair.near].pauses:
             begin_ns, end_ns = max(pause.start_ns, span[0]), min(pause.end_ns, span[1])
-            if end_ns - begin_ns >= PAUSE_NS:
+            if end_ns - begin_ns >= LEAST_PAUSE_NS:
                 cut = replace(pause, start_ns=begin_ns, end_ns=end_ns)
                 silences.append(silence(near.connections[pair.near], cut, pair, clocks))
     return tuple(sorted(silences, key=lambda one: one.start_ns))

@@ -2,10 +2,9 @@
 
 from typing import NamedTuple
 
-from kubelag.model.network import Comparison
+from kubelag.model.network import LEAST_PAUSE_NS, Comparison
 from kubelag.model.stretches import covered_ns
 from kubelag.model.units import counted, seconds
-from kubelag.observe.capture.silences import PAUSE_NS
 
 
 class Shared(NamedTuple):
@@ -33,7 +32,7 @@ def _part(shared: Shared) -> str:
     """How much of the connections is spoken of, where not all of it is."""
     begin_ns, end_ns = shared.lasted
     both_ns = max(0, min(end_ns, shared.span[1]) - max(begin_ns, shared.span[0]))
-    if end_ns - begin_ns - both_ns < PAUSE_NS:
+    if end_ns - begin_ns - both_ns < LEAST_PAUSE_NS:
         return ""
     return f", in the {seconds(both_ns)} of {seconds(end_ns - begin_ns)} that both captures cover"
 
@@ -46,7 +45,7 @@ def _way(compared: Comparison, *, has_network: bool) -> str:
         text = counted(missing, "segment was lost", "segments were lost")
         return f"{text} between the two ends, the others took {delays}"
     worst = seconds(max(largest for _, largest in both))
-    if any(largest - median >= PAUSE_NS for median, largest in both):
+    if any(largest - median >= LEAST_PAUSE_NS for median, largest in both):
         return f"Packets were late: they took {delays}, and up to {worst}"
     if has_network:
         return f"Packets were lost or late; those that both ends saw took {delays}, at most {worst}"

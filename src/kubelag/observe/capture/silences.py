@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kubelag.model.network import Side
+from kubelag.model.network import LEAST_PAUSE_NS, Side
 from kubelag.observe.capture.expecting import Ended, Silent, Spoke
 from kubelag.observe.capture.flow import Flow
 from kubelag.observe.capture.frames import Flags, Ints, running_maximum
@@ -13,8 +13,6 @@ from kubelag.observe.capture.progress import Progress
 from kubelag.observe.capture.segments import FIN, RST, Segments
 from kubelag.observe.capture.standing import NEVER, Standing
 
-PAUSE_NS = 100_000_000
-"""The model's definition (what people perceive as instant; Nielsen, 1993)."""
 _NOTHING, _CLIENT, _SERVER, _SECURED = range(4)
 _SPOKE: tuple[Spoke, ...] = ("nobody", "client", "server", "secured")
 _SIDES: tuple[Side, Side] = ("client", "server")
@@ -50,7 +48,7 @@ class Silences:
         before = np.where(is_first, standing.news_ns[of], np.roll(ns, 1))
         weights = self._weights(news, of, ns)
         spoke = self._last_words(weights, of, is_first)
-        for at in np.flatnonzero(ns - before >= PAUSE_NS).tolist():
+        for at in np.flatnonzero(ns - before >= LEAST_PAUSE_NS).tolist():
             number, row = int(of[at]), int(news[at])
             since = -1 if is_first[at] else int(news[at - 1])
             said = int(standing.spoke[number]) if is_first[at] else int(spoke[at - 1])
@@ -186,7 +184,7 @@ class Silences:
 def last_silence(flow: Flow, number: int, standing: Standing, end_ns: int) -> Silent | None:
     """The one that lasted until the capture ended, if it was long enough."""
     start_ns = int(standing.news_ns[number])
-    if end_ns - start_ns < PAUSE_NS or flow.ended_ns is not None:
+    if end_ns - start_ns < LEAST_PAUSE_NS or flow.ended_ns is not None:
         return None
     opened = standing.edge[number] - standing.acked[number]
     closed: Side | None = None
